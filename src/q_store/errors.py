@@ -1,0 +1,65 @@
+"""The errors of q-store: one tree, every message says what was expected, what was got and the remedy.
+
+    QStoreError
+    ├── InputError (also ValueError)       an argument, a file or data that cannot be used
+    │   ├── ShapeError                     an array of the wrong shape
+    │   ├── CircuitError                   a circuit, gate or observable that is not well formed
+    │   │   └── GateError                  a gate that is unknown or cannot be expressed in a target
+    │   ├── DataError                      a data set that is missing, damaged or unusable
+    │   └── ConfigError                    an option that is unknown, contradictory or out of range
+    ├── CapabilityError                    a job that this backend cannot run; names one that can
+    ├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
+    └── StorageError (also OSError)        the disk refused: full, read-only, no permission
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class QStoreError(Exception):
+    """Base of every error that q-store raises on purpose; the command line prints it as one line."""
+
+
+class InputError(QStoreError, ValueError):
+    """An argument that cannot be used."""
+
+
+class ShapeError(InputError):
+    """An array whose shape or type does not fit."""
+
+
+class CircuitError(InputError):
+    """A circuit, gate or observable that is not well formed."""
+
+
+class GateError(CircuitError):
+    """A gate that is unknown, or that a target cannot express."""
+
+
+class DataError(InputError):
+    """A data set that is missing, damaged or unusable."""
+
+
+class ConfigError(InputError):
+    """An option that is unknown, contradictory or out of range."""
+
+
+class CapabilityError(QStoreError):
+    """A job that this backend cannot run."""
+
+
+class RunError(QStoreError):
+    """A run folder or checkpoint that is missing, damaged, or belongs to another run."""
+
+
+class StorageError(QStoreError, OSError):
+    """The disk refused to keep something."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest known name, else the list of them."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
