@@ -1,0 +1,190 @@
+"""The trainer: drives the plan of a training run against an executor."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from q_store.errors import ConfigError, ShapeError
+from q_store.events import Announcer, Sink
+from q_store.gradients import Adjoint, GradientEstimator
+from q_store.jobs import Executor, SyncExecutor, drive, drive_async
+from q_store.training.checkpoint import CheckpointFile, RunIdentity
+from q_store.training.objective import Objective
+from q_store.training.optimisers import optimiser
+from q_store.training.plan import Plan, Save
+from q_store.training.rows import Rows
+from q_store.training.settings import NOT_IN_DIGEST, TrainingSettings
+from q_store.training.state import TrainingResult, TrainingState
+
+# (data, targets), data alone, or None for a circuit without features
+Given = tuple[Any, Any] | npt.NDArray[Any] | Sequence[Any] | None
+ESTIMATORS: dict[str, GradientEstimator] = {"adjoint": Adjoint()}
+
+
+class Trainer:
+    """Minimises an objective.
+
+    Args:
+        objective: what to minimise.
+        settings: how.
+        executor: a synchronous backend (`run`), driven without an event loop, or an asynchronous executor (`run_async`).
+        sinks: receive events; see `q_store.events`.
+        checkpoints: where to keep checkpoints; None for nowhere.
+        estimator: another gradient estimator than `settings.gradient` names.
+
+    Raises:
+        ConfigError: when options contradict the objective.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        settings: TrainingSettings,
+        executor: SyncExecutor | Executor,
+        sinks: Iterable[Sink] = (),
+        checkpoints: CheckpointFile | None = None,
+        estimator: GradientEstimator | None = None,
+    ) -> None:
+        self.objective = objective
+        self.settings = settings
+        self.executor = executor
+        self._sinks = tuple(sinks)
+        self._checkpoints = checkpoints
+        self._estimator = estimator or ESTIMATORS[settings.gradient]
+        self._check_options()
+
+    def fit(
+        self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
+    ) -> TrainingResult:
+        """Train; also inside a running event loop.
+
+        Args:
+            train: (data[B, D], targets), data alone where the loss needs no targets, or None for a circuit without features.
+            validation: the same, or None for no validation.
+            start: the vector to start from, [N]; None for `objective.initial(seed)`.
+            resume: go on from the checkpoint, if there is one.
+
+        Raises:
+            DataError, ShapeError: for rows that do not fit. ConfigError: when the loss stops being finite.
+            RunError: for a checkpoint that exists (without `resume`), is damaged, or is of another run. StorageError: when it cannot be saved.
+        """
+        plan = self.plan(train, validation, start=start, resume=resume)
+        if _answers_at_once(self.executor):
+            return drive(plan.steps(), self.executor)
+        return _outside_the_loop(plan, self._executor())
+
+    async def fit_async(
+        self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
+    ) -> TrainingResult:
+        """`fit` for a coroutine. With a synchronous backend it runs in a thread, and so do the sinks."""
+        plan = self.plan(train, validation, start=start, resume=resume)
+        if _answers_at_once(self.executor):
+            return await asyncio.to_thread(drive, plan.steps(), self.executor)
+        return await drive_async(plan.steps(), self._executor())
+
+    def plan(
+        self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
+    ) -> Plan:
+        """The run as a plan, with its state new or from the checkpoint; arguments as in `fit`."""
+        rows = Rows.of(*_pair(train), self.objective)
+        held_out = None if validation is None else Rows.of(*_pair(validation), self.objective, "validation")
+        self._check_monitor(held_out)
+        vector = self._start_vector(start)
+        state, save = self._stored(rows, held_out, vector, resume=resume)
+        if state is None:
+            begin = optimiser(self.settings.optimiser, self.settings.momentum, self.settings.beta2).start(len(vector))
+            state = TrainingState(vector, begin)
+        return Plan(self.objective, self.settings, self._estimator, rows, held_out, state, Announcer(self._sinks), save)
+
+    def _executor(self) -> Executor:
+        executor: Any = self.executor
+        if not hasattr(executor, "run_async"):
+            msg = f"expected an executor with run(job) or run_async(jobs), got {type(executor).__name__}; pass LocalBackend()"
+            raise ConfigError(msg)
+        return executor  # type: ignore[no-any-return]
+
+    def _stored(
+        self, rows: Rows, held_out: Rows | None, vector: npt.NDArray[np.float64], *, resume: bool
+    ) -> tuple[TrainingState | None, Save | None]:
+        checkpoints = self._checkpoints
+        if checkpoints is None:
+            return None, None
+        options = {k: v for k, v in self.settings.model_dump().items() if k not in NOT_IN_DIGEST}
+        identity = RunIdentity(
+            {
+                **options,
+                "objective": self.objective.digest,
+                "training data": rows.fingerprint(),
+                "validation data": held_out.fingerprint() if held_out else "none",
+                "initial parameters": hashlib.sha256(vector.tobytes()).hexdigest(),
+            }
+        )
+        state = checkpoints.open(identity, resume=resume)
+        return state, lambda current: checkpoints.save(current, identity)
+
+    def _start_vector(self, start: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
+        if start is None:
+            return self.objective.initial(self.settings.seed)
+        vector = np.array(start, dtype=np.float64)
+        if vector.shape != (self.objective.size,) or not np.isfinite(vector).all():
+            msg = f"expected {self.objective.size} finite initial parameters, got shape {list(vector.shape)}"
+            raise ShapeError(msg)
+        return vector
+
+    def _check_options(self) -> None:
+        s, weights = self.settings, self.objective.readout.n_weights
+        if not weights and (s.weight_decay or s.readout_learning_rate is not None):
+            msg = "expected no weight_decay and no readout_learning_rate with a readout without weights, got one; leave them out"
+            raise ConfigError(msg)
+        if not s.epochs and not s.finish_iterations:
+            msg = "expected epochs or finish_iterations above 0, got 0 and 0; there is nothing to do"
+            raise ConfigError(msg)
+
+    def _check_monitor(self, validation: Rows | None) -> None:
+        if self.settings.monitor == "loss":
+            return
+        loss = self.objective.loss
+        blank = np.zeros((1, self.objective.readout.n_outputs))
+        if (
+            validation is None
+            or loss.accuracy(blank, None if validation.targets is None else validation.targets[:1]) is None
+        ):
+            msg = f"expected validation rows and a loss with an accuracy for monitor='accuracy', got {loss.identity}; use monitor='loss'"
+            raise ConfigError(msg)
+
+
+def _answers_at_once(executor: SyncExecutor | Executor) -> TypeGuard[SyncExecutor]:
+    return hasattr(executor, "run")
+
+
+def _pair(given: Given) -> tuple[Any, Any]:
+    return given if isinstance(given, tuple) else (given, None)
+
+
+def _outside_the_loop(plan: Plan, executor: Executor) -> TrainingResult:
+    """Run the plan to its end whether or not this thread already has a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(drive_async(plan.steps(), executor))
+    answer: list[TrainingResult | BaseException] = []
+
+    def work() -> None:
+        try:
+            answer.append(asyncio.run(drive_async(plan.steps(), executor)))
+        except BaseException as error:  # noqa: BLE001  # raised again in the caller
+            answer.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    if isinstance(answer[0], BaseException):
+        raise answer[0]
+    return answer[0]
