@@ -1,0 +1,83 @@
+"""The edge of the command line: every failure becomes one line on stderr and an exit code.
+
+0    done
+1    a failure that q-store did not foresee; Q_STORE_DEBUG=1 shows where
+2    something in the command, the data, a file or the disk must change first
+130  interrupted (Ctrl-C), 141 the reader of our output went away
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import typer
+
+from q_store.apps.files import REMEDIES
+from q_store.errors import QStoreError
+
+DEBUG = "Q_STORE_DEBUG"
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+UsageProblem: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""Typer's base of wrong usage; where it is defined depends on the version of typer."""
+
+
+def guard(command: Callable[[], object]) -> int:
+    """Run `command` and return the exit code; with Q_STORE_DEBUG set, failures raise as they are."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BrokenPipeError:
+        return _silence()
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        return explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def explain(error: Exception) -> int:
+    """Print the line for `error` and return its exit code."""
+    if isinstance(error, UsageProblem):
+        text = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]  # every ClickException has it
+        if text:  # a bare `q-store` has already printed the help
+            path = getattr(getattr(error, "ctx", None), "command_path", "q-store")
+            say(f"error: {text}; see {path} --help")
+        return USAGE
+    if isinstance(error, QStoreError):
+        say(f"error: {error}")
+        return USAGE
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        say(f"error: {error.filename or 'writing'}: {REMEDIES[error.errno]}")
+        return USAGE
+    if isinstance(error, MemoryError):
+        say(f"error: expected enough memory, got none left ({error}); use less data or a smaller model")
+        return USAGE
+    say(
+        f"error: an unexpected {type(error).__name__}: {error}; this is a defect of q-store: run the command again "
+        f"with {DEBUG}=1 and report the traceback"
+    )
+    return 1
+
+
+def say(text: str) -> None:
+    """One line on stderr, in the name of the program, whatever line breaks `text` has."""
+    with suppress(BrokenPipeError):
+        print(f"q-store: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _silence() -> int:
+    """Nobody reads stdout any more: drop what is still buffered, so that the interpreter exits quietly."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    return BROKEN_PIPE

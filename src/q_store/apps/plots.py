@@ -1,0 +1,111 @@
+"""The two pictures of a run: the confusion matrix and the learning curve. Matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q_store.apps.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#1f2933", "#66727f", "#e4e7eb"
+BLUE, ORANGE = "#2563a8", "#d9730d"
+DPI = 150
+READABLE_CLASSES = 25
+"""Up to so many classes every cell carries its number."""
+
+
+def confusion_png(path: Path, counts: NDArray[np.int64], names: Sequence[str], title: str) -> None:
+    """Draw counts[true, predicted]; colours are shares of the true class, numbers are counts."""
+    classes = len(counts)
+    figure = _figure(max(5.6, 2.6 + 0.56 * min(classes, READABLE_CLASSES)))
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if classes <= READABLE_CLASSES:
+        _numbers(axes, counts, shares)
+        axes.set_xticks(range(classes), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), names)
+    axes.tick_params(length=0, labelsize=9, colors=INK)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted", color=MUTED)
+    axes.set_ylabel("true", color=MUTED)
+    bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03, format=lambda share, _: f"{100 * share:.0f} %")
+    bar.set_label("share of the true class", color=MUTED)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelsize=8, colors=MUTED)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
+    _save(figure, path)
+
+
+def learning_curve_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draw training loss and validation accuracy over the epochs of the metrics `rows`; the finish is a diamond."""
+    figure = _figure(8.4, 4.2)
+    left, right = figure.subplots(1, 2)
+    losses = [_number(row.get("train_loss"), 1) for row in rows]
+    shares = [_number(row.get("validation_accuracy"), 100) for row in rows]
+    finish = bool(rows) and rows[-1].get("stage") == "finish"
+    _curve(left, losses, ORANGE, "loss on the training part", finish=finish)
+    _curve(right, shares, BLUE, "accuracy on the validation part, %", finish=finish)
+    if shares and np.isfinite(shares[-1]):
+        right.annotate(f"{shares[-1]:.1f} %", (len(shares), shares[-1]), xytext=(4, 9), textcoords="offset points",
+                       ha="right", color=BLUE, fontsize=10, fontweight="bold")  # fmt: skip
+        right.margins(y=0.12)
+    figure.suptitle(title, x=0.02, ha="left", color=INK, fontsize=11, fontweight="bold")
+    _save(figure, path)
+
+
+def _figure(width: float, height: float | None = None) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    return Figure(figsize=(width, height or 0.88 * width), dpi=DPI, layout=layout, facecolor="white")
+
+
+def _numbers(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[row, column]
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8.5,
+                  color="white" if share > 0.55 else INK, fontweight="bold" if row == column else "normal")  # fmt: skip
+
+
+def _number(value: float | None, scale: float) -> float:
+    return float("nan") if value is None else scale * value
+
+
+def _curve(axes: Axes, values: Sequence[float], colour: str, label: str, *, finish: bool) -> None:
+    """One point an epoch, numbered from 1; with `finish` the last value stands apart, one step further."""
+    from matplotlib.ticker import MaxNLocator
+
+    last = len(values) - int(finish)
+    epochs = range(1, last + 1)
+    axes.plot(epochs, values[:last], color=colour, linewidth=2, marker="o", markersize=3.5 if last < 60 else 0)
+    if finish:
+        start = max(last - 1, 0)
+        axes.plot(range(start + 1, last + 2), values[start:], color=colour, linewidth=1.2, linestyle=":")
+        axes.plot([last + 1], values[last:], color=colour, marker="D", markersize=6, linestyle="none")
+    axes.set_title(label, loc="left", fontsize=9.5, color=MUTED)
+    axes.set_xlabel("epoch (◆ after the full-batch L-BFGS finish)" if finish else "epoch", color=MUTED, fontsize=9)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(length=0, labelsize=8.5, colors=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, max(last + 1.5, 2.5))
+
+
+def _save(figure: Figure, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()  # the layout of square axes settles in a second pass
+    write_whole(path, canvas.print_png)

@@ -1,0 +1,196 @@
+"""Watching a training run: a live display on a terminal, one line an epoch elsewhere, and the metrics of the folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from q_store.apps.run_folder import RunFolder
+from q_store.events import EarlyStopped, EpochDone, Event, RunFinished, RunStarted, Sink, StageStarted, StepDone
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+SPARK = 24
+"""The sparkline shows so many of the last epochs."""
+REFRESH = 8
+"""Redraws a second: smooth enough, and below a hundredth of one core."""
+FINISH = "finish"
+
+
+class MetricsWriter:
+    """A sink that appends every epoch to the metrics of a run folder; `rows` are all of them, earlier ones too."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.rows: list[dict[str, Any]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Write an epoch; a run that goes on from a checkpoint first drops the lines that it is about to repeat."""
+        if isinstance(event, RunStarted):
+            per_epoch = max(1, event.steps // max(1, event.epochs))
+            done = event.first_step // per_epoch
+            self.rows = [row for row in self._folder.metrics() if row["epoch"] <= done and row["stage"] != FINISH]
+            self._folder.keep_metrics(self.rows)
+        if isinstance(event, EpochDone):
+            self.rows.append(asdict(event))
+            self._folder.append_metrics(self.rows[-1])
+
+    def complete(self) -> None:
+        """Write all rows again where the disk refused some of them; StorageError when it still does."""
+        if len(self._folder.metrics()) != len(self.rows):
+            self._folder.keep_metrics(self.rows)
+
+
+class Progress:
+    """A sink that keeps the state of the display."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.rows = self.epochs = self.steps = self.done = self.epoch = 0
+        self.stage, self.loss, self.rate = "epochs", float("nan"), 0.0
+        self.validation: list[float] = []
+        self.ended = False
+        self._began = self._last = time.perf_counter()
+        self._first = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case RunStarted():
+                self.rows, self.epochs, self.steps = event.rows, event.epochs, event.steps
+                self.done = self._first = event.first_step
+                self._began = self._last = time.perf_counter()
+            case StageStarted():
+                self.stage, self.done = event.stage, self.done if event.stage != FINISH else 0
+            case StepDone():
+                self.done = event.step
+                self.epoch, self.loss = event.epoch, event.loss
+            case EpochDone():
+                self._epoch(event)
+            case RunFinished():
+                self.ended = True
+            case _:
+                pass
+
+    def _epoch(self, event: EpochDone) -> None:
+        now = time.perf_counter()
+        self.epoch, self.loss = event.epoch, event.train_loss
+        if event.stage != FINISH:
+            self.rate = self.rows / max(now - self._last, 1e-9)
+        self._last = now
+        if event.validation_accuracy is not None:
+            self.validation.append(event.validation_accuracy)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the epochs, by the pace so far; None before the first step."""
+        fresh = self.done - self._first
+        if fresh <= 0 or self.stage == FINISH:
+            return None
+        return (self.steps - self.done) * (time.perf_counter() - self._began) / fresh
+
+    def render(self) -> RenderableType:
+        """Two lines: how far, and how good."""
+        finishing = self.stage == FINISH and not self.ended
+        steps = max(self.steps, 1)
+        bar = ProgressBar(
+            total=None if finishing else steps, completed=steps if self.ended else self.done, width=28, pulse=finishing
+        )
+        top = Table.grid(padding=(0, 2))
+        top.add_row(Text(self.title, style="bold"), bar, self._where(), Text(self._left(), style="dim"))
+        rows = Table.grid()
+        rows.add_row(top)
+        rows.add_row(Text(self._figures()))
+        return rows
+
+    def _where(self) -> str:
+        if self.ended:
+            return "trained"
+        if self.stage == FINISH:
+            return f"polishing, evaluation {self.done}"
+        return f"epoch {min(self.epoch, self.epochs)}/{self.epochs}"
+
+    def _left(self) -> str:
+        left = self.seconds_left
+        return "" if left is None or self.ended else f"{clock_time(left)} left"
+
+    def _figures(self) -> str:
+        parts = [] if math.isnan(self.loss) else [f"loss {self.loss:.4f}"]
+        if self.validation:
+            parts.append(f"validation {100 * self.validation[-1]:.1f} %  {sparkline(self.validation)}")
+        if self.rate:
+            parts.append(f"{self.rate:,.0f} rows/s")
+        return "   ".join(parts)
+
+
+class Lines:
+    """A sink that prints one line an epoch."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+
+    def __call__(self, event: Event) -> None:
+        """Print the line, after `progress` has taken in the event."""
+        if isinstance(event, EpochDone):
+            shown = self._progress
+            width = len(str(shown.epochs))
+            what = "polished   " if event.stage == FINISH else f"epoch {event.epoch:{width}d}/{shown.epochs}"
+            parts = [what, f"loss {event.train_loss:.4f}"]
+            if event.validation_accuracy is not None:
+                parts.append(f"validation {100 * event.validation_accuracy:.1f} %")
+            if event.stage != FINISH:
+                parts.append(f"{shown.rate:,.0f} rows/s")
+            plain(self._console, "  ".join(parts))
+        if isinstance(event, EarlyStopped):
+            plain(self._console, f"stopped early: the best {event.monitor} was in epoch {event.best_epoch}")
+
+
+@contextmanager
+def display(console: Console, title: str) -> Iterator[list[Sink]]:
+    """The sinks that show a run on `console` while the block lasts: live on a terminal, else lines."""
+    progress = Progress(title)
+    if not console.is_terminal:
+        yield [progress, Lines(console, progress)]
+        return
+    with Live(console=console, get_renderable=progress.render, refresh_per_second=REFRESH):
+        yield [progress]
+
+
+@contextmanager
+def busy(console: Console, what: str) -> Iterator[None]:
+    """Say what takes a moment: a spinner on a terminal, else a line."""
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        plain(console, f"{what} ...")
+        yield
+
+
+def plain(console: Console, line: str) -> None:
+    """One line as it is: no markup, no colour, no wrapping."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def sparkline(values: list[float]) -> str:
+    """The last values as block characters, from the smallest to the largest of them."""
+    shown = values[-SPARK:]
+    low, span = min(shown), max(shown) - min(shown)
+    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1)) if span else 0] for value in shown)
+
+
+def clock_time(seconds: float) -> str:
+    """`0:07`, `2:03:04`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

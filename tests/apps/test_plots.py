@@ -1,0 +1,63 @@
+"""The two pictures: drawn without a display, whole, and of the right content."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from q_store.apps import plots
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def epochs(number, **more):
+    return [
+        {"epoch": e, "stage": "epochs", "train_loss": 1 / e, "validation_accuracy": 0.8 - 0.3 / e, **more}
+        for e in range(1, number + 1)
+    ]
+
+
+FINISH = {"epoch": 9, "stage": "finish", "train_loss": 0.1, "validation_accuracy": 0.81}
+
+
+@pytest.mark.parametrize("rows", [[], epochs(1), epochs(2), epochs(80), [*epochs(9), FINISH], [FINISH]])
+def test_the_curve_is_drawn_from_any_metrics(tmp_path, rows):
+    path = tmp_path / "curve.png"
+    plots.learning_curve_png(path, rows, "title")
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_a_curve_without_validation_is_drawn(tmp_path):
+    plots.learning_curve_png(tmp_path / "curve.png", epochs(3, validation_accuracy=None), "title")
+    assert (tmp_path / "curve.png").exists()
+
+
+@pytest.mark.parametrize("classes", [2, 10, 40])
+def test_the_matrix_is_drawn_for_any_number_of_classes(tmp_path, classes):
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    counts[0, 1] = 3
+    plots.confusion_png(tmp_path / "c.png", counts, [f"class {k}" for k in range(classes)], "title")
+    assert (tmp_path / "c.png").read_bytes().startswith(PNG)
+
+
+def test_the_matrix_shows_counts_and_colours_by_the_true_class(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(plots, "_save", lambda figure, _path: saved.append(figure))
+    plots.confusion_png(tmp_path / "c.png", np.array([[8, 2], [0, 5]]), ["cat", "dog"], "title")
+    axes = saved[0].axes[0]
+    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {
+        ((0, 0), "8"),
+        ((1, 0), "2"),
+        ((1, 1), "5"),
+    }
+    assert np.allclose(axes.images[0].get_array(), [[0.8, 0.2], [0, 1]])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+
+
+def test_matplotlib_is_not_loaded_before_a_picture_is_drawn():
+    probe = "import sys, q_store.apps.plots; print('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"
