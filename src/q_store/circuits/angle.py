@@ -2,8 +2,8 @@
 
     angle = c + sum_i a_i theta_i + sum_j b_j x_j + sum_ij w_ij theta_i x_j
 
-Because every angle of a circuit has this form, binding thousands of rows is a few matrix products (`circuit.Circuit.bind`), and
-merging or compiling gates works on the coefficients, once per structure.
+Because every angle of a circuit has this form, binding thousands of rows is a few matrix products
+(`circuit.Circuit.bind`), and merging or compiling gates works on the coefficients, once per structure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Angle:
     """A sum of monomials, in canonical form: sorted, merged, without zeros.
 
     Attributes:
-        terms: pairs ((parameter, feature), coefficient); -1 stands for "none". Use `Angle.of`, `theta`, `x` or arithmetic to build one.
+        terms: pairs ((parameter, feature), coefficient); -1 stands for "none". Use `Angle.of`, `theta`, `x` or
+            arithmetic to build one.
     """
 
     terms: tuple[tuple[Monomial, float], ...] = ()
@@ -135,7 +136,10 @@ def _index(index: int, what: str) -> int:
 
 def _product(a: Monomial, b: Monomial) -> Monomial:
     if (a[0] >= 0 and b[0] >= 0) or (a[1] >= 0 and b[1] >= 0):
-        msg = "expected an angle linear in parameters and in features (1, theta, x, theta*x), got a higher power; add a feature column for it"
+        msg = (
+            "expected an angle linear in parameters and in features (1, theta, x, theta*x), got a higher power; "
+            "add a feature column for it"
+        )
         raise CircuitError(msg)
     return (max(a[0], b[0]), max(a[1], b[1]))
 

@@ -1,12 +1,15 @@
 """Vectorised binding: all angles of a circuit for thousands of rows at once, and their derivatives.
 
-angle[r, a] = c[a] + (theta @ T')[r, a] + (x @ F')[r, a] + sum over the bilinear entries (a, i, j, w) of w theta[r, i] x[r, j]
+    angle[r, a] = c[a] + (theta @ T')[r, a] + (x @ F')[r, a] + sum of w theta[r, i] x[r, j]
+
+over the bilinear entries (a, i, j, w).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,41 +57,64 @@ class AngleTable:
         slot, param, feature = (entries[:, k].astype(np.intp) for k in range(3))
         return AngleTable(constant, theta, x, slot, param, feature, entries[:, 3])
 
-    @property
+    @cached_property
     def uses_data(self) -> bool:
         """Whether any angle depends on data."""
         return bool(len(self.slot) or self.x.any())
 
     def bind(self, theta: Reals, x: Reals) -> Reals:
-        """Angles [R, A] for theta[R or 1, P] and x[R or 1, D]."""
-        angles = self.constant + theta @ self.theta.T
-        if self.x.any():
-            angles = angles + x @ self.x.T
-        if len(self.slot):
-            terms = theta[:, self.param] * x[:, self.feature] * self.weight
-            angles = angles + terms @ self._scatter
+        """Angles [R, A] for theta[R or 1, P] and x[R or 1, D]; [1, A] where no row differs from another."""
+        angles: Reals
+        if not self.uses_data:
+            angles = self.constant + theta @ self.theta.T
+        elif len(theta) == 1:
+            slopes = self.x.copy()  # at fixed parameters bilinear entries are linear in the data
+            np.add.at(slopes, (self.slot, self.feature), self.weight * theta[0, self.param])
+            angles = self.constant + self.theta @ theta[0] + x @ slopes.T
+        elif len(x) == 1:
+            angles = self.constant + self.x @ x[0] + theta @ self._slopes(x[0]).T
+        else:
+            angles = self.constant + theta @ self.theta.T + x @ self.x.T
+            if len(self.slot):
+                angles += (theta[:, self.param] * x[:, self.feature] * self.weight) @ self._to_slot
         return angles
 
     def pull_back(self, d_angles: Reals, x: Reals) -> Reals:
         """d_theta[R, P] = d_angles[R, A] @ d angle / d theta, for x[R or 1, D]."""
-        out = d_angles @ self.theta
-        if len(self.slot):
-            terms = d_angles[:, self.slot] * x[:, self.feature] * self.weight
-            out = out + terms @ self._gather
-        return out
+        if not len(self.slot):
+            return d_angles @ self.theta
+        if len(x) == 1:
+            return d_angles @ self._slopes(x[0])
+        terms = d_angles[:, self.slot] * x[:, self.feature] * self.weight
+        return np.asarray(d_angles @ self.theta + terms @ self._to_param)
 
     def jacobian(self, x: Reals) -> Reals:
         """d angle / d theta, [R, A, P], for x[R, D]."""
         out = np.repeat(self.theta[None], len(x), axis=0)
-        np.add.at(out, (slice(None), self.slot, self.param), x[:, self.feature] * self.weight)
+        slots, params, weights = self._pairs
+        out[:, slots, params] += x @ weights
         return out
 
-    @property
-    def _scatter(self) -> Reals:
+    def _slopes(self, x: Reals) -> Reals:
+        """d angle / d theta for one data row x[D], [A, P]."""
+        out = self.theta.copy()
+        np.add.at(out, (self.slot, self.param), self.weight * x[self.feature])
+        return out
+
+    @cached_property
+    def _to_slot(self) -> Reals:
         """[N, A]: bilinear entry to its slot."""
         return np.eye(len(self.constant))[self.slot]
 
-    @property
-    def _gather(self) -> Reals:
+    @cached_property
+    def _to_param(self) -> Reals:
         """[N, P]: bilinear entry to its parameter."""
         return np.eye(self.theta.shape[1])[self.param]
+
+    @cached_property
+    def _pairs(self) -> tuple[Ints, Ints, Reals]:
+        """The U different (slot, param) of the bilinear entries, and their weights [D, U] over the features."""
+        pairs, which = np.unique(np.stack([self.slot, self.param]), axis=1, return_inverse=True)
+        weights = np.zeros((self.x.shape[1], pairs.shape[1]))
+        np.add.at(weights, (self.feature, which.reshape(-1)), self.weight)
+        return pairs[0], pairs[1], weights

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from q_store.circuits.angle import Angle, AngleLike
 from q_store.circuits.binding import AngleTable
 from q_store.circuits.gates import PAULIEXP, Factor, gate
 from q_store.circuits.pauli import Pauli
-from q_store.errors import CircuitError, GateError
+from q_store.errors import CircuitError, GateError, ShapeError
 
 PREPARE = "prepare"
 MAX_CONTROLS = 7
@@ -56,16 +57,23 @@ class Op:
 
     @property
     def frequencies(self) -> tuple[tuple[float, ...], ...]:
-        """Frequencies of an expectation value in each angle; a control adds half frequencies to rotations and shifts nothing else."""
+        """Frequencies of an expectation value in each angle.
+
+        A control adds a level to a generator, so half frequencies to rotations. In a phase of gpi2 or ms (frequencies f
+        and 2 f, from the conjugation) it shifts nothing.
+        """
         if self.gate == PAULIEXP:
-            base: tuple[tuple[float, ...], ...] = (_sums([2 * abs(c) for _, c in self.paulis]),)
+            moving = [2 * abs(c) for letters, c in self.paulis if self.controls or letters.strip("I")]
+            base: tuple[tuple[float, ...], ...] = (_sums(moving),)
         elif self.gate == PREPARE:
             base = ()
         else:
             base = gate(self.gate).frequencies
         if not self.controls or self.gate == "p":
             return base
-        return tuple(tuple(sorted({f / 2 for f in fs} | set(fs))) for fs in base)
+        return tuple(
+            tuple(sorted({f / 2 for f in fs} | set(fs))) if len(fs) == 1 or self.gate == PAULIEXP else fs for fs in base
+        )
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -94,8 +102,8 @@ class Circuit:
         ops: the operations in time order.
 
     Raises:
-        CircuitError, GateError: for a qubit, parameter or feature out of range, a repeated qubit, an unknown gate, a wrong number of
-            angles, a `prepare` that is not first, or more than 7 controls.
+        CircuitError, GateError: for a qubit, parameter or feature out of range, a repeated qubit, an unknown gate, a
+            wrong number of angles, a `prepare` that is not first, or more than 7 controls.
     """
 
     n_qubits: int
@@ -117,7 +125,8 @@ class Circuit:
         params = [i for op in ops for a in op.angles for i in a.params]
         features = [j for op in ops for a in op.angles for j in a.features]
         columns = [op.columns[0] + op.columns[1] for op in ops if op.gate == PREPARE]
-        return Circuit(n_qubits, max(params, default=-1) + 1, max([*(j + 1 for j in features), *columns], default=0), ops)
+        used = max([*(j + 1 for j in features), *columns], default=0)
+        return Circuit(n_qubits, max(params, default=-1) + 1, used, ops)
 
     def __add__(self, other: Circuit) -> Circuit:
         """This circuit, then the other, over the SAME parameters and features."""
@@ -133,7 +142,11 @@ class Circuit:
         p = {i: i + params for i in range(self.n_params)}
         f = {j: j + features for j in range(self.n_features)}
         ops = tuple(
-            replace(op, angles=tuple(a.rename(p, f) for a in op.angles), columns=(op.columns[0] + features, op.columns[1]))
+            replace(
+                op,
+                angles=tuple(a.rename(p, f) for a in op.angles),
+                columns=(op.columns[0] + features, op.columns[1]) if op.gate == PREPARE else op.columns,
+            )
             for op in self.ops
         )
         return Circuit(self.n_qubits, self.n_params + params, self.n_features + features, ops)
@@ -161,10 +174,22 @@ class Circuit:
         """Angles of rows (b, k) = (r, r), shape [R, A]: row r takes data[r] and params[r]; one row is broadcast.
 
         Shapes: data[R, D] (None if D = 0), params[R, P]. Angles are in the unit of their gates.
+
+        Raises:
+            ShapeError: for other shapes.
         """
         theta = np.atleast_2d(np.asarray(params, dtype=float))
-        features = np.zeros((1, self.n_features)) if data is None else np.atleast_2d(np.asarray(data, dtype=float))
-        return self.angle_table.bind(theta, features)
+        features = np.zeros((1, 0)) if data is None else np.atleast_2d(np.asarray(data, dtype=float))
+        got, expected = (theta.shape[1:], features.shape[1:]), ((self.n_params,), (self.n_features,))
+        rows = max(len(theta), len(features))
+        if got != expected or {len(theta), len(features)} - {1, rows}:
+            msg = (
+                f"expected params [R, {self.n_params}] and data [R, {self.n_features}] with as many rows, or one, "
+                f"got {list(theta.shape)} and {list(features.shape)}"
+            )
+            raise ShapeError(msg)
+        angles = self.angle_table.bind(theta, features)
+        return np.repeat(angles, rows, axis=0) if len(angles) < rows else angles
 
     def count(self, gate_name: str | None = None) -> int:
         """Number of operations, or of those with this gate name (controlled ones included)."""
@@ -200,6 +225,9 @@ def _check(circuit: Circuit, position: int, op: Op) -> None:
     if len(set(op.wires)) != len(op.wires) or not all(0 <= q < circuit.n_qubits for q in op.wires):
         msg = f"{where}: expected different qubits in 0..{circuit.n_qubits - 1}, got {op.wires}"
         raise CircuitError(msg)
+    if not op.qubits:
+        msg = f"{where}: expected one target qubit or more, got none"
+        raise CircuitError(msg)
     if len(op.controls) > MAX_CONTROLS:
         msg = f"{where}: expected at most {MAX_CONTROLS} controls, got {len(op.controls)}; split the gate"
         raise CircuitError(msg)
@@ -212,7 +240,8 @@ def _check(circuit: Circuit, position: int, op: Op) -> None:
         raise GateError(msg)
     for angle in op.angles:
         if any(i >= circuit.n_params for i in angle.params) or any(j >= circuit.n_features for j in angle.features):
-            msg = f"{where}: expected parameters below {circuit.n_params} and features below {circuit.n_features}, got {angle}"
+            limits = f"parameters below {circuit.n_params} and features below {circuit.n_features}"
+            msg = f"{where}: expected {limits}, got {angle}"
             raise CircuitError(msg)
 
 
@@ -221,7 +250,13 @@ def _arity(op: Op) -> tuple[int, int]:
         return gate(op.gate).n_qubits, gate(op.gate).n_angles
     strings = [Pauli.of(letters, op.qubits) for letters, _ in op.paulis]
     if not strings or not all(a.commutes(b) for a in strings for b in strings):
-        msg = f"expected a pauliexp of one or more commuting strings, got {op.paulis}; write non-commuting terms as a product of exponentials"
+        msg = (
+            f"expected a pauliexp of one or more commuting strings, got {op.paulis}; "
+            "write non-commuting terms as a product of exponentials"
+        )
+        raise GateError(msg)
+    if not all(math.isfinite(c) for _, c in op.paulis):
+        msg = f"expected finite coefficients of a pauliexp, got {op.paulis}"
         raise GateError(msg)
     return len(op.qubits), 1
 
@@ -229,7 +264,10 @@ def _arity(op: Op) -> tuple[int, int]:
 def _check_prepare(circuit: Circuit, position: int, op: Op) -> None:
     first, number = op.columns
     if position or op.controls or op.qubits != tuple(range(circuit.n_qubits)):
-        msg = f"expected `prepare` as the first operation, on all {circuit.n_qubits} qubits in order, got position {position} on {op.wires}"
+        msg = (
+            f"expected `prepare` as the first operation, on all {circuit.n_qubits} qubits in order, "
+            f"got position {position} on {op.wires}"
+        )
         raise CircuitError(msg)
     if not 0 < number <= 2**circuit.n_qubits or first < 0 or first + number > circuit.n_features:
         msg = (
@@ -241,47 +279,58 @@ def _check_prepare(circuit: Circuit, position: int, op: Op) -> None:
 
 def op(name: str, *qubits: int, angles: Sequence[AngleLike] = (), controls: Sequence[int] = ()) -> Op:
     """An operation by name: `op("rx", 0, angles=[theta(0)])`, `op("x", 1, controls=[0])`."""
-    return Op(gate(name).name, tuple(qubits), tuple(Angle.of(a) for a in angles), tuple(controls))
+    return Op(gate(name).name, _ints(qubits), tuple(Angle.of(a) for a in angles), _ints(controls))
+
+
+def _ints(qubits: Iterable[int]) -> tuple[int, ...]:
+    """As Python integers: NumPy's have no JSON form, which the digest needs."""
+    return tuple(int(q) for q in qubits)
 
 
 def cnot(control: int, target: int) -> Op:
     """X on `target` where `control` is 1."""
-    return Op("x", (target,), (), (control,))
+    return op("x", target, controls=[control])
 
 
 def cz(control: int, target: int) -> Op:
     """Z on `target` where `control` is 1."""
-    return Op("z", (target,), (), (control,))
+    return op("z", target, controls=[control])
 
 
 def rx(angle: AngleLike, qubit: int) -> Op:
     """exp(-i angle/2 X)."""
-    return Op("rx", (qubit,), (Angle.of(angle),))
+    return op("rx", qubit, angles=[angle])
 
 
 def ry(angle: AngleLike, qubit: int) -> Op:
     """exp(-i angle/2 Y)."""
-    return Op("ry", (qubit,), (Angle.of(angle),))
+    return op("ry", qubit, angles=[angle])
 
 
 def rz(angle: AngleLike, qubit: int) -> Op:
     """exp(-i angle/2 Z)."""
-    return Op("rz", (qubit,), (Angle.of(angle),))
+    return op("rz", qubit, angles=[angle])
 
 
 def rotation(letters: str, angle: AngleLike, *qubits: int) -> Op:
-    """exp(-i angle/2 P) for any Pauli string; letters[k] acts on qubits[k]. IonQ's gate where it has one, else a `pauliexp`."""
+    """exp(-i angle/2 P) for any Pauli string; letters[k] acts on qubits[k]. IonQ's gate if there is one."""
     name = {"X": "rx", "Y": "ry", "Z": "rz", "XX": "xx", "YY": "yy", "ZZ": "zz"}.get(letters)
     if name:
-        return Op(name, tuple(qubits), (Angle.of(angle),))
+        return op(name, *qubits, angles=[angle])
     return pauliexp([(letters, 0.5)], angle, *qubits)
 
 
 def pauliexp(paulis: Sequence[tuple[str, float]], time: AngleLike, *qubits: int) -> Op:
-    """exp(-i time sum_k c_k P_k) for commuting strings; letters[k] acts on qubits[k] (IonQ's wire format reverses them)."""
-    return Op(PAULIEXP, tuple(qubits), (Angle.of(time),), (), tuple((p, float(c)) for p, c in paulis))
+    """exp(-i time sum_k c_k P_k) for commuting strings; letters[k] acts on qubits[k].
+
+    IonQ's wire format reverses the letters. Strings that occur more than once are merged.
+    """
+    merged: dict[str, float] = {}
+    for letters, coefficient in paulis:
+        merged[letters] = merged.get(letters, 0.0) + float(coefficient)
+    return Op(PAULIEXP, _ints(qubits), (Angle.of(time),), (), tuple(merged.items()))
 
 
 def prepare(n_qubits: int, first: int = 0, number: int | None = None) -> Op:
-    """Load data columns first..first+number-1 (unit norm, padded with zeros) as the real amplitudes of the initial state."""
+    """Load data columns first..first+number-1 (unit norm, padded with zeros) as real amplitudes at the start."""
     return Op(PREPARE, tuple(range(n_qubits)), columns=(first, 2**n_qubits if number is None else number))

@@ -1,10 +1,12 @@
 """The gates: IonQ's QIS set and the native GPi, GPi2, MS and ZZ.
 
-Every gate is defined twice, on purpose: by its matrix (the definition that the NumPy oracle and the exporters use) and as a product of
-Pauli rotations exp(-i a/2 P) (what the compiled engine runs and what gradients differentiate). Tests hold the two against each other.
+Every gate is defined twice, on purpose: by its matrix (the definition that the NumPy oracle and the exporters use) and
+as a product of Pauli rotations exp(-i a/2 P) (what the compiled engine runs and what gradients differentiate). Tests
+hold the two against each other.
 
-Matrices follow the convention that the FIRST qubit of an operation is the LEAST significant bit of the matrix index. Angles of the QIS
-gates are radians, of the native gates turns (IonQ API v0.4; native matrices as in https://docs.ionq.com/guides/getting-started-with-native-gates).
+Matrices follow the convention that the FIRST qubit of an operation is the LEAST significant bit of the matrix index.
+Angles of the QIS gates are radians, of the native gates turns (IonQ API v0.4; native matrices as in
+https://docs.ionq.com/guides/getting-started-with-native-gates).
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ class Gate:
         n_qubits: number of target qubits.
         n_angles: number of angles.
         matrix: angles[..., n_angles] -> unitaries[..., 2^n, 2^n].
-        factors: rotations exp(-i a/2 P) in time order, a = constant + sum of coefficient * angle; letters "I..." are a global phase
-            exp(-i a/2), which matters once the gate is controlled.
-        frequencies: for each angle the frequencies of an expectation value as a function of it (per unit of the angle); the
-            generator's eigenvalue differences. They fix the parameter-shift rule (Wierichs et al., Quantum 6, 677).
+        factors: rotations exp(-i a/2 P) in time order, a = constant + sum of coefficient * angle; letters "I..." are a
+            global phase exp(-i a/2), which matters once the gate is controlled.
+        frequencies: for each angle the frequencies of an expectation value as a function of it (per unit of the angle);
+            the generator's eigenvalue differences. They fix the parameter-shift rule (Wierichs et al., Quantum 6, 677).
         native: whether it belongs to IonQ's native set (angles in turns).
     """
 
@@ -120,7 +122,7 @@ def _phase(angles: Reals) -> Array:
 
 _PI = math.pi
 _R = 1 / math.sqrt(2)
-_SWAP = np.eye(4)[[0, 2, 1, 3]]
+_SWAP = np.eye(4, dtype=complex)[[0, 2, 1, 3]]
 
 _GATES = (
     _fixed("x", _X, ("X", _PI), ("I", -_PI)),
@@ -143,7 +145,15 @@ _GATES = (
     # diag(1, e^{i a}): IonQ writes it "z" with a rotation
     Gate("p", 1, 1, _phase, (("Z", 0.0, (1.0,)), ("I", 0.0, (-1.0,))), ((1.0,),)),
     # GPi(phi) = RZ(4 pi phi) X
-    Gate("gpi", 1, 1, _gpi, (("X", _PI, (0.0,)), ("I", -_PI, (0.0,)), ("Z", 0.0, (2 * TURN,))), ((2 * TURN,),), native=True),
+    Gate(
+        "gpi",
+        1,
+        1,
+        _gpi,
+        (("X", _PI, (0.0,)), ("I", -_PI, (0.0,)), ("Z", 0.0, (2 * TURN,))),
+        ((2 * TURN,),),
+        native=True,
+    ),
     # GPi2(phi) = RZ(2 pi phi) RX(pi/2) RZ(-2 pi phi)
     Gate(
         "gpi2",

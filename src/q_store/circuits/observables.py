@@ -6,6 +6,7 @@ A list of observables gives M values a row: a Pauli sum gives one, a marginal ov
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,9 @@ class PauliSum:
     @staticmethod
     def of(*terms: tuple[float, str, Sequence[int]]) -> PauliSum:
         """`PauliSum.of((0.5, "ZZ", (0, 1)), (-1.0, "X", (0,)))`."""
+        if not all(math.isfinite(c) for c, _, _ in terms):
+            msg = f"expected finite coefficients, got {[c for c, _, _ in terms]}"
+            raise CircuitError(msg)
         return PauliSum(tuple((float(c), Pauli.of(letters, qubits)) for c, letters, qubits in terms))
 
     @property
@@ -42,7 +46,7 @@ class PauliSum:
 
 @dataclass(frozen=True, slots=True)
 class Marginal:
-    """Probabilities of the 2^k outcomes of some qubits; the first listed is the least significant bit of the outcome."""
+    """Probabilities of the 2^k outcomes of some qubits; the first listed is the outcome's least significant bit."""
 
     qubits: tuple[int, ...]
 
@@ -92,7 +96,7 @@ class Observables:
 
     @cached_property
     def strings(self) -> tuple[Pauli, ...]:
-        """Every string whose expectation the values depend on; for a marginal the Z on its qubits (products commute alike)."""
+        """Every string that the values depend on; for a marginal the Z on its qubits (products commute alike)."""
         seen: dict[Pauli, None] = {}
         for item in self.items:
             if isinstance(item, PauliSum):
@@ -153,12 +157,14 @@ def _columns(item: Observable, n_qubits: int) -> Reals:
     states = np.arange(2**n_qubits)
     if isinstance(item, Marginal):
         outcome = sum((states >> q & 1) << k for k, q in enumerate(item.qubits))
-        return np.eye(2 ** len(item.qubits))[outcome]
+        return np.asarray(np.eye(2 ** len(item.qubits))[outcome], dtype=float)
     if not item.is_diagonal:
-        msg = "expected observables of Z and I only for a table over measured states, got X or Y; measure them in groups()"
+        msg = "expected observables of Z and I for a table over measured states, got X or Y; measure them in groups()"
         raise CircuitError(msg)
-    column = sum((c * (1 - 2.0 * (np.bitwise_count(states & p.z) & 1)) for c, p in item.terms), np.zeros(len(states)))
-    return np.asarray(column)[:, None]
+    column = np.zeros(len(states))
+    for coefficient, string in item.terms:
+        column += coefficient * (1 - 2.0 * (np.bitwise_count(states & string.z) & 1))
+    return column[:, None]
 
 
 def collect(items: Iterable[Observable] | Observables) -> Observables:

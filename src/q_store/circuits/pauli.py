@@ -1,7 +1,7 @@
 """Pauli strings as bit masks, and their products.
 
-A string is i^phase X^x Z^z with bit q of a mask for qubit q (Aaronson and Gottesman, Phys. Rev. A 70, 052328); Y = i X Z, so a string
-written with letters has phase = (number of Y) mod 4 and sign +1.
+A string is i^phase X^x Z^z with bit q of a mask for qubit q (Aaronson and Gottesman, Phys. Rev. A 70, 052328); Y =
+i X Z, so a string written with letters has phase = (number of Y) mod 4 and sign +1.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ class Pauli:
         """The string with `letters[k]` on `qubits[k]`.
 
         Raises:
-            CircuitError: for another letter than IXYZ, a length that differs from the number of qubits, or a repeated qubit.
+            CircuitError: for another letter than IXYZ, a length that differs from the number of qubits, or a repeated
+                qubit.
         """
-        if len(letters) != len(qubits) or len(set(qubits)) != len(qubits) or set(letters) - set(_BITS):
-            msg = f"expected one letter of IXYZ for each of {len(qubits)} different qubits, got {letters!r} on {tuple(qubits)}"
+        different = len(set(qubits)) == len(qubits) and min(qubits, default=0) >= 0
+        if not different or len(letters) != len(qubits) or set(letters) - set(_BITS):
+            msg = f"expected letters of IXYZ, one for each of some different qubits, got {letters!r} on {[*qubits]}"
             raise CircuitError(msg)
         x = z = 0
-        for letter, qubit in zip(letters, qubits, strict=True):
+        for letter, qubit in zip(letters, map(int, qubits), strict=True):  # NumPy integers overflow at 63
             bx, bz = _BITS[letter]
             x |= bx << qubit
             z |= bz << qubit

@@ -3,8 +3,9 @@
 A control is expanded with |1><1| = (1 - Z)/2: controlled exp(-i a/2 P) is the product over subsets S of the controls of
 exp(-i a (-1)^|S| / 2^(m+1) Z_S P), all of which commute.
 
-Rotations by multiples of pi/2 that do not depend on parameters or data are Clifford. `push` moves them to the end, where they cost
-nothing: C R(P) = R(C P C^-1) C. The CNOT chains of an ansatz disappear into the masks of the later rotations this way.
+Rotations by multiples of pi/2 that do not depend on parameters or data are Clifford. `push` moves them to the end,
+where they cost nothing: C R(P) = R(C P C^-1) C. The CNOT chains of an ansatz disappear into the masks of the later
+rotations this way.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _QUARTER = math.pi / 2
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """exp(-i angle/2 P); `pauli` has sign + (a sign is absorbed in the angle). The identity string is a global phase."""
+    """exp(-i angle/2 P); `pauli` has sign + (a sign goes into the angle). The identity string is a global phase."""
 
     pauli: Pauli
     angle: Angle
@@ -116,8 +117,8 @@ def _controlled(pauli: Pauli, angle: Angle, controls: tuple[int, ...]) -> list[R
 def push(rotations: list[Rotation], n_qubits: int) -> tuple[list[Rotation], Frame]:
     """Move every Clifford rotation to the end.
 
-    Returns the other rotations, conjugated, and the frame: an observable O measured after the circuit is frame.image(O) measured after
-    the returned rotations. Global phases are dropped.
+    Returns the other rotations, conjugated, and the frame: an observable O measured after the circuit is frame.image(O)
+    measured after the returned rotations. Global phases are dropped.
     """
     frame = Frame.identity(n_qubits)
     kept: list[Rotation] = []
@@ -138,10 +139,11 @@ def _plus(pauli: Pauli) -> Pauli:
 
 
 def live(rotations: list[Rotation], observed: list[Pauli]) -> list[Rotation]:
-    """Leave out the rotations that cannot change the observed strings: those that commute with them and with every later live one."""
+    """Leave out what cannot change the observed strings: what commutes with them and with every later live rotation."""
     kept: list[Rotation] = []
     for rotation in reversed(rotations):
-        if not all(rotation.pauli.commutes(p) for p in observed) or not all(rotation.pauli.commutes(r.pauli) for r in kept):
+        later = [*observed, *(r.pauli for r in kept)]
+        if not all(rotation.pauli.commutes(p) for p in later):
             kept.append(rotation)
     return kept[::-1]
 
@@ -149,8 +151,9 @@ def live(rotations: list[Rotation], observed: list[Pauli]) -> list[Rotation]:
 def measured_frame(frame: Frame) -> tuple[list[Rotation], list[Pauli]]:
     """Make the images of Z_0..Z_{n-1} diagonal.
 
-    Returns at most n constant rotations to append and the n diagonal strings (with sign) whose eigenvalues are then the measured bits.
-    Each step takes a string S with an X part, a Z_b that anticommutes with it, and turns S into Z_b by a quarter turn about i S Z_b.
+    Returns at most n constant rotations to append and the n diagonal strings (with sign) whose eigenvalues are then the
+    measured bits. Each step takes a string S with an X part, a Z_b that anticommutes with it, and turns S into Z_b by a
+    quarter turn about i S Z_b.
     """
     images = list(frame.z)
     basis: list[Rotation] = []

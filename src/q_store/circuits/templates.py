@@ -73,10 +73,10 @@ def reuploading(
     stride: int = 1,
     final_rotations: Rotations = ("ry",),
 ) -> Circuit:
-    """Data re-uploading: `layers` times [R(w x_j + b) for every rotation R on every qubit, entanglers], then final ones.
+    """Data re-uploading: `layers` times [R(w x_j + b) for every rotation on every qubit, entanglers], then final ones.
 
-    Every rotation has its own weight w and bias b, in this order; j runs through 0..n_features-1 again and again, in time
-    order (all qubits of the first rotation, then all of the second). See Perez-Salinas et al., Quantum 4, 226.
+    Every rotation has its own weight w and bias b, in this order; j runs through 0..n_features-1 again and again in
+    time order (all qubits of the first rotation, then all of the second). See Perez-Salinas et al., Quantum 4, 226.
 
     Args:
         n_qubits: n.
@@ -136,10 +136,9 @@ def so4_layers(
     measured: Sequence[int] | None = None,
     final_rotations: bool = True,
 ) -> Circuit:
-    """SO(4) blocks along the matchings of `round_robin`, the last layer on the last one, then RY on the measured qubits.
+    """SO(4) blocks along the matchings of `round_robin`, the last layer on the last, then RY on the measured qubits.
 
-    A block that cannot influence the measured qubits is left out; with `blocks` the first layer is trimmed to reach that
-    number.
+    A block that cannot influence the measured qubits is left out; `blocks` trims the first layer to reach that number.
 
     Args:
         n_qubits: n, 2 or more.
@@ -152,7 +151,8 @@ def so4_layers(
     give 104 parameters; 6 qubits and 104 blocks give 422.
 
     Raises:
-        CircuitError: without `layers` and `blocks`, for numbers out of range, or for `blocks` that the layers cannot hold.
+        CircuitError: without `layers` and `blocks`, for numbers out of range, or for `blocks` that do not fit the
+            layers.
     """
     _at_least("n_qubits", n_qubits, 2)
     last = _measured(n_qubits, measured)
