@@ -2,7 +2,8 @@
 
     Sink = Callable[[Event], None]
 
-Logs, progress bars, run folders and trackers are sinks. Times are seconds; `circuits` and `shots` are running totals of the run.
+Logs, progress bars, run folders and trackers are sinks. Times are seconds; `circuits` and `shots` are running totals
+of the run.
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ Sink = Callable[[Event], None]
 class Announcer:
     """Hands events to sinks in order. A sink that raises is warned about once, dropped, and never stops the run.
 
-    Only `Exception` is caught: KeyboardInterrupt and the like pass through. `if announcer:` is false when nobody listens, so that the
-    caller need not even build the event.
+    Only `Exception` is caught: KeyboardInterrupt and the like pass through. `if announcer:` is false when nobody
+    listens, so that the caller need not even build the event.
 
     Args:
         sinks: the callables, called in the thread of the run.

@@ -20,7 +20,10 @@ class Adjoint:
             ConfigError: with shots. CapabilityError: when the backend returns no gradient.
         """
         if problem.shots is not None:
-            msg = f"expected shots=None with the adjoint gradient, got {problem.shots}; choose gradient='parameter_shift' for sampled values"
+            msg = (
+                f"expected shots=None with the adjoint gradient, got {problem.shots};"
+                " choose gradient='parameter_shift' for sampled values"
+            )
             raise ConfigError(msg)
         (outcome,) = yield [
             Job(
@@ -35,6 +38,9 @@ class Adjoint:
         ]
         values = answered(outcome)
         if outcome.gradient is None:
-            msg = f"expected a gradient from {outcome.source!r}, got none; choose gradient='parameter_shift' or an exact backend"
+            msg = (
+                f"expected a gradient from {outcome.source!r}, got none;"
+                " choose gradient='parameter_shift' or an exact backend"
+            )
             raise CapabilityError(msg)
         return GradientEstimate(outcome.gradient[0], values, None, outcome.rows, outcome.shots_paid)

@@ -1,4 +1,4 @@
-"""The common part of gradient estimators: what they are asked and what they answer. No I/O here, only plans that yield jobs.
+"""The common part of gradient estimators: what they are asked and what they answer, without I/O.
 
 For values f_r(theta)[M] of rows r and a loss L over all values, an estimator returns
 
@@ -81,8 +81,8 @@ def answered(outcome: Outcome) -> Array:
     if not outcome.complete:
         row = min(outcome.status)
         msg = (
-            f"expected all {outcome.rows} rows of a job, got {len(outcome.status)} that failed; the first is row {row}: "
-            f"{outcome.error.get(row, outcome.status[row].name)}; run again, or resume from the last checkpoint"
+            f"expected all {outcome.rows} rows of a job, got {len(outcome.status)} that failed; the first is row {row}"
+            f": {outcome.error.get(row, outcome.status[row].name)}; run again, or resume from the last checkpoint"
         )
         raise RunError(msg)
     if outcome.values is None:

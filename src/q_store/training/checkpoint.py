@@ -2,8 +2,8 @@
 
     arrays of the state · header: JSON {format, version, sha256, run, state}
 
-The hash covers every array (name, type, shape, bytes) and the rest of the header. A file is written beside the old one, flushed to the
-disk and renamed over it, so at any moment the name stands for one whole checkpoint or none.
+The hash covers every array (name, type, shape, bytes) and the rest of the header. A file is written beside the old
+one, flushed to the disk and renamed over it, so at any moment the name stands for one whole checkpoint or none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """What must be the same for a resumed run to end like an unbroken one: settings, objective, data, initial parameters.
+    """What a resumed run must share with the one that was interrupted: settings, objective, data, first parameters.
 
     Attributes:
         parts: JSON values by name.
@@ -83,7 +83,10 @@ class CheckpointFile:
             raise RunError(msg)
         state, parts = self.load()
         if difference := identity.difference(parts):
-            msg = f"expected the checkpoint {self.path} to be of this run, but it differs in {difference}; resume with the same options and data"
+            msg = (
+                f"expected the checkpoint {self.path} to be of this run, but it differs in {difference};"
+                " resume with the same options and data"
+            )
             raise RunError(msg)
         return state
 
@@ -131,7 +134,10 @@ class CheckpointFile:
         except _DAMAGE as error:
             raise self._damaged(str(error)) from None
         if known != (FORMAT, VERSION):
-            msg = f"expected {FORMAT} version {VERSION} in {self.path}, got {known[0]} version {known[1]}; use the q-store that wrote it"
+            msg = (
+                f"expected {FORMAT} version {VERSION} in {self.path}, got {known[0]} version {known[1]};"
+                " use the q-store that wrote it"
+            )
             raise RunError(msg)
         if claimed != _sha256(arrays, header):
             raise self._damaged("its contents do not match their hash")
@@ -139,7 +145,8 @@ class CheckpointFile:
 
     def _damaged(self, why: str) -> RunError:
         return RunError(
-            f"expected a whole checkpoint at {self.path}, but {why or 'it is damaged'}; delete it and start the run anew"
+            f"expected a whole checkpoint at {self.path}, but {why or 'it is damaged'};"
+            " delete it and start the run anew"
         )
 
 

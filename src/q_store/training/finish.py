@@ -1,7 +1,7 @@
 """Full-batch L-BFGS by SciPy, turned inside out: a generator that yields points and receives (value, gradient).
 
-SciPy calls the function it minimises; a plan must be called instead, because only whoever drives the plan may run jobs. So SciPy runs
-in a thread of its own which waits while the plan works: never two at a time, and deterministic.
+SciPy calls the function it minimises; a plan must be called instead, because only whoever drives the plan may run
+jobs. So SciPy runs in a thread of its own, which waits while the plan works: never two at a time, and deterministic.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def lbfgs(start: Reals, iterations: int, tolerance: float = 1e-12) -> Generator[
     """Minimise by L-BFGS-B (Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16, 1190), memory of 20 pairs.
 
     Args:
-        start: [N]. iterations: at most. tolerance: relative decrease of the value, and of the gradient's largest entry, to stop at.
+        start: [N].
+        iterations: at most.
+        tolerance: stop at a smaller relative decrease of the value, or at a smaller largest entry of the gradient.
 
     Yields:
         points [N] at which it wants (value, gradient[N]).

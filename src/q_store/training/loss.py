@@ -25,7 +25,7 @@ class Loss(Protocol):
         """Name and options; a checkpoint of another loss is refused by it."""
 
     def prepare(self, targets: npt.ArrayLike | None, rows: int, n_outputs: int) -> Array | None:
-        """Check the targets of a whole set and bring them into the form that `value_and_gradient` takes, first axis = rows."""
+        """Check the targets of a whole set; returns them as `value_and_gradient` takes them, first axis = rows."""
 
     def value_and_gradient(self, outputs: Array, targets: Array | None) -> tuple[float, Array]:
         """Mean loss over the rows, and its gradient [R, C] with regard to outputs[R, C]."""
@@ -65,15 +65,21 @@ class CrossEntropy:
             raise DataError(msg)
         given = _shaped(targets, (rows,))
         if given.dtype.kind not in "iuf" or (given.dtype.kind == "f" and not (given == np.rint(given)).all()):
-            msg = f"expected whole numbers as class labels, got {given.dtype} such as {given[:3].tolist()}; number the classes from 0"
+            msg = (
+                f"expected whole numbers as class labels, got {given.dtype} such as {given[:3].tolist()};"
+                " number the classes from 0"
+            )
             raise DataError(msg)
         if given.min() < 0 or given.max() >= n_outputs:
-            msg = f"expected class labels in 0..{n_outputs - 1}, got {given.min():g}..{given.max():g}; number the classes from 0"
+            msg = (
+                f"expected class labels in 0..{n_outputs - 1}, got {given.min():g}..{given.max():g};"
+                " number the classes from 0"
+            )
             raise DataError(msg)
         return given.astype(np.intp)
 
     def value_and_gradient(self, outputs: Array, targets: Array | None) -> tuple[float, Array]:
-        """Stable: the largest output of a row is subtracted first. Works in the precision of the outputs, sums in float64."""
+        """Stable: the largest output of a row is subtracted first. The sum over rows is in float64."""
         assert targets is not None  # noqa: S101  # prepare refused it
         rows, n_outputs = outputs.shape
         index = np.arange(rows)
@@ -180,8 +186,8 @@ class FunctionLoss:
     """Any function of the outputs, differentiated by central differences over the outputs: no circuits are run for it.
 
     Attributes:
-        function: (outputs[R, C] float64, targets[R, ...]) -> losses[R], one a row and of that row only (2 C calls), or one number for all
-            rows, whose gradient then costs 2 R C calls. With losses[R] the mean is minimised.
+        function: (outputs[R, C] float64, targets[R, ...]) -> losses[R], one a row and of that row only (2 C calls), or
+            one number for all rows, whose gradient then costs 2 R C calls. With losses[R] the mean is minimised.
         step: the difference step, in units of the outputs.
     """
 

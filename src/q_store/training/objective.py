@@ -1,6 +1,7 @@
 """The objective: circuit, observables, readout and loss as one function of one flat float64 vector.
 
-vector = [theta (P) | readout weights],   loss(vector) = mean over rows of loss(readout(values(theta, x)), target) + penalty/2 |weights|^2
+vector = [theta (P) | readout weights]
+loss(vector) = mean over rows of loss(readout(values(theta, x)), target) + penalty/2 |weights|^2
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Objective:
     def __post_init__(self) -> None:
         object.__setattr__(self, "observables", collect(self.observables))
         if self.measured.size != self.readout.n_values:
-            msg = f"expected a readout of {self.measured.size} values, as many as are measured, got one of {self.readout.n_values}"
+            msg = (
+                f"expected a readout of {self.measured.size} values, as many as are measured, got one of "
+                f"{self.readout.n_values}"
+            )
             raise ShapeError(msg)
         if self.penalty < 0 or self.circuit_scale < 0:
             msg = f"expected a penalty and a circuit_scale of 0 or more, got {self.penalty} and {self.circuit_scale}"
@@ -102,10 +106,11 @@ class Objective:
         data: Array | None,
         targets: Array | None,
         estimator: GradientEstimator,
+        *,
         shots: int | None = None,
         seed: int = 0,
     ) -> Steps[Evaluation]:
-        """Loss and gradient for one batch: data[R, D] (None without features), targets[R] as `loss.prepare` returned them."""
+        """Loss and gradient for one batch: data[R, D] (None without features), targets[R] from `loss.prepare`."""
         n = self.circuit.n_params
         weights = vector[n:]
         gradient = np.empty(len(vector))
@@ -144,7 +149,7 @@ class Objective:
     def outputs(
         self, vector: Reals, data: Array | None, shots: int | None = None, seed: int = 0, chunk: int = 16384
     ) -> Steps[Array]:
-        """Outputs [R, C] for prediction, `chunk` rows a job; with shots the samples depend on the seed and the chunk."""
+        """Outputs [R, C] for prediction, `chunk` rows a job; samples depend on the seed and the chunk."""
         values = yield from self.values(vector, data, shots, seed, chunk)
         return self.readout.outputs(values, vector[self.circuit.n_params :])
 

@@ -1,7 +1,8 @@
-"""First-order optimisers. The options are frozen; what changes lives in a dict of arrays, which a checkpoint keeps as it is.
+"""First-order optimisers: frozen options, and a dict of arrays for what changes, which a checkpoint keeps as it is.
 
-`step` changes `vector` and `state` in place. `rates[N]` is the learning rate of each entry, so groups cost nothing; `decay` is the
-decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101): vector *= 1 - rates * decay, before the step.
+`step` changes `vector` and `state` in place. `rates[N]` is the learning rate of each entry, so groups cost nothing;
+`decay` is the decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101): vector *= 1 - rates * decay, before
+the step.
 """
 
 from __future__ import annotations

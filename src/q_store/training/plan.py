@@ -1,7 +1,7 @@
-"""The training loop as a plan without I/O: it yields jobs, receives outcomes, tells events, and asks for checkpoints to be saved.
+"""The training loop as a plan without I/O: it yields jobs, receives outcomes, tells events, asks for checkpoints.
 
-The data of epoch e come in the order default_rng([seed, 1, e]).permutation(rows), and samples of step s from the seed ([seed, 2, s]), so
-that a position (epoch, step) is all that a resumed run needs.
+The data of epoch e come in the order default_rng([seed, 1, e]).permutation(rows), and samples of step s from the seed
+([seed, 2, s]), so that a position (epoch, step) is all that a resumed run needs.
 """
 
 from __future__ import annotations
@@ -129,7 +129,12 @@ class Plan:
             else:
                 data, targets = self.train.take(order[number * size : (number + 1) * size])
             evaluation = yield from self.objective.evaluate(
-                state.vector, data, targets, self.estimator, self.settings.shots, self._sample_seed(state.step)
+                state.vector,
+                data,
+                targets,
+                self.estimator,
+                shots=self.settings.shots,
+                seed=self._sample_seed(state.step),
             )
             self._apply(evaluation, 1 if data is None else len(data))
             if every and state.step % every == 0 and number + 1 < steps:
@@ -165,8 +170,9 @@ class Plan:
     def _require_finite(self, loss: float, norm: float) -> None:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             msg = (
-                f"expected a finite loss and gradient, got loss {loss} and gradient norm {norm} at step {self.state.step + 1} "
-                f"(epoch {self.state.epoch + 1}); lower the learning rates or set gradient_clip"
+                f"expected a finite loss and gradient, got loss {loss} and gradient norm {norm} "
+                f"at step {self.state.step + 1} (epoch {self.state.epoch + 1}); "
+                "lower the learning rates or set gradient_clip"
             )
             raise ConfigError(msg)
 
@@ -269,5 +275,4 @@ def data_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.intp]:
 
 def sample_seed(seed: int, step: int) -> int:
     """The seed of the samples of a step; the validation after epoch e is step -e."""
-    words = np.random.SeedSequence([seed, 2 if step >= 0 else 3, abs(step)]).generate_state(2)
-    return int(words[0]) << 31 ^ int(words[1])
+    return int(np.random.SeedSequence([seed, 2 if step >= 0 else 3, abs(step)]).generate_state(1)[0])

@@ -45,7 +45,9 @@ class Readout(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinearReadout:
-    """outputs = values @ W (+ b); with `zero_last` the last output is the constant 0 (a softmax needs only C - 1 logits).
+    """outputs = values @ W (+ b).
+
+    With `zero_last` the last output is the constant 0: a softmax needs only C - 1 logits.
 
     The flat weights are W[M, C'] row by row, then b[C'], with C' = C - 1 with `zero_last`, else C.
 
@@ -60,7 +62,10 @@ class LinearReadout:
 
     def __post_init__(self) -> None:
         if self.n_values < 1 or self._columns < 1:
-            msg = f"expected 1 value or more and {1 + self.zero_last} outputs or more, got {self.n_values} and {self.n_outputs}"
+            msg = (
+                f"expected 1 value or more and {1 + self.zero_last} outputs or more, got {self.n_values} and "
+                f"{self.n_outputs}"
+            )
             raise ConfigError(msg)
 
     @property

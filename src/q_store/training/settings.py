@@ -36,7 +36,8 @@ class TrainingSettings(BaseModel):
         shots: shots a circuit; None for exact values.
         gradient: `adjoint` (exact backends) or `parameter_shift`.
         chunk: rows a job where the whole set is evaluated (finish, validation); bounds the memory.
-        checkpoint_epochs: epochs between checkpoints. checkpoint_steps: steps between further checkpoints; None for none.
+        checkpoint_epochs: epochs between checkpoints. checkpoint_steps: steps between further checkpoints; None for
+            none.
 
     Raises:
         ConfigError: for an unknown option, a value out of range, or options that contradict each other.
@@ -89,7 +90,10 @@ class TrainingSettings(BaseModel):
                 msg = f"expected a known {what}, got {name!r}{suggestion(name, known)}"
                 raise ConfigError(msg)
         if self.shots is not None and self.gradient == "adjoint":
-            msg = f"expected shots=None with gradient='adjoint', got {self.shots}; choose gradient='parameter_shift' for sampled values"
+            msg = (
+                f"expected shots=None with gradient='adjoint', got {self.shots};"
+                " choose gradient='parameter_shift' for sampled values"
+            )
             raise ConfigError(msg)
         if self.shots is not None and self.finish_iterations:
             msg = f"expected finish_iterations=0 with shots, got {self.finish_iterations}; L-BFGS needs exact values"

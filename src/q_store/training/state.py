@@ -18,13 +18,17 @@ EPOCHS, FINISH, DONE = "epochs", "finish", "done"
 
 @dataclass(slots=True, eq=False)
 class TrainingState:
-    """What a checkpoint holds. Random numbers come from (seed, epoch) and (seed, step), so their state is the position itself.
+    """What a checkpoint holds.
+
+    Random numbers come from (seed, epoch) and (seed, step), so their state is the position itself.
 
     Attributes:
         vector: [N], the parameters. optimiser: its arrays.
-        stage: `epochs`, `finish` or `done`. epoch: epochs done. step: steps done in all; also the position of the schedule.
+        stage: `epochs`, `finish` or `done`. epoch: epochs done. step: steps done in all; also the position of the
+            schedule.
         loss_sum: sum of the losses over the rows of the epoch so far.
-        best_vector, best_value, best_epoch: of the best `monitor`, smaller is better; the vector only if it is to be kept.
+        best_vector, best_value, best_epoch: of the best `monitor`, smaller is better; the vector only if it is to be
+            kept.
         stale: epochs since then. reason: why the epochs ended, empty before.
         circuits, shots, seconds: running totals. history: one record an epoch.
     """

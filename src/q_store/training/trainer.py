@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from q_store.errors import ConfigError, ShapeError
 from q_store.events import Announcer, Sink
-from q_store.gradients import Adjoint, GradientEstimator
+from q_store.gradients import Adjoint, GradientEstimator, ParameterShift
 from q_store.jobs import Executor, SyncExecutor, drive, drive_async
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
 from q_store.training.objective import Objective
@@ -25,7 +25,7 @@ from q_store.training.state import TrainingResult, TrainingState
 
 # (data, targets), data alone, or None for a circuit without features
 Given = tuple[Any, Any] | npt.NDArray[Any] | Sequence[Any] | None
-ESTIMATORS: dict[str, GradientEstimator] = {"adjoint": Adjoint()}
+ESTIMATORS: dict[str, GradientEstimator] = {"adjoint": Adjoint(), "parameter_shift": ParameterShift()}
 
 
 class Trainer:
@@ -34,7 +34,8 @@ class Trainer:
     Args:
         objective: what to minimise.
         settings: how.
-        executor: a synchronous backend (`run`), driven without an event loop, or an asynchronous executor (`run_async`).
+        executor: a synchronous backend (`run`), driven without an event loop, or an asynchronous executor
+            (`run_async`).
         sinks: receive events; see `q_store.events`.
         checkpoints: where to keep checkpoints; None for nowhere.
         estimator: another gradient estimator than `settings.gradient` names.
@@ -48,6 +49,7 @@ class Trainer:
         objective: Objective,
         settings: TrainingSettings,
         executor: SyncExecutor | Executor,
+        *,
         sinks: Iterable[Sink] = (),
         checkpoints: CheckpointFile | None = None,
         estimator: GradientEstimator | None = None,
@@ -66,14 +68,16 @@ class Trainer:
         """Train; also inside a running event loop.
 
         Args:
-            train: (data[B, D], targets), data alone where the loss needs no targets, or None for a circuit without features.
+            train: (data[B, D], targets), data alone where the loss needs no targets, or None for a circuit without
+                features.
             validation: the same, or None for no validation.
             start: the vector to start from, [N]; None for `objective.initial(seed)`.
             resume: go on from the checkpoint, if there is one.
 
         Raises:
             DataError, ShapeError: for rows that do not fit. ConfigError: when the loss stops being finite.
-            RunError: for a checkpoint that exists (without `resume`), is damaged, or is of another run. StorageError: when it cannot be saved.
+            RunError: for a checkpoint that exists (without `resume`), is damaged, or is of another run. StorageError:
+                when it cannot be saved.
         """
         plan = self.plan(train, validation, start=start, resume=resume)
         if _answers_at_once(self.executor):
@@ -106,7 +110,10 @@ class Trainer:
     def _executor(self) -> Executor:
         executor: Any = self.executor
         if not hasattr(executor, "run_async"):
-            msg = f"expected an executor with run(job) or run_async(jobs), got {type(executor).__name__}; pass LocalBackend()"
+            msg = (
+                f"expected an executor with run(job) or run_async(jobs), got {type(executor).__name__};"
+                " pass LocalBackend()"
+            )
             raise ConfigError(msg)
         return executor  # type: ignore[no-any-return]
 
@@ -141,7 +148,10 @@ class Trainer:
     def _check_options(self) -> None:
         s, weights = self.settings, self.objective.readout.n_weights
         if not weights and (s.weight_decay or s.readout_learning_rate is not None):
-            msg = "expected no weight_decay and no readout_learning_rate with a readout without weights, got one; leave them out"
+            msg = (
+                "expected no weight_decay and no readout_learning_rate with a readout without weights, got one;"
+                " leave them out"
+            )
             raise ConfigError(msg)
         if not s.epochs and not s.finish_iterations:
             msg = "expected epochs or finish_iterations above 0, got 0 and 0; there is nothing to do"
@@ -156,7 +166,10 @@ class Trainer:
             validation is None
             or loss.accuracy(blank, None if validation.targets is None else validation.targets[:1]) is None
         ):
-            msg = f"expected validation rows and a loss with an accuracy for monitor='accuracy', got {loss.identity}; use monitor='loss'"
+            msg = (
+                f"expected validation rows and a loss with an accuracy for monitor='accuracy', got {loss.identity};"
+                " use monitor='loss'"
+            )
             raise ConfigError(msg)
 
 
