@@ -7,7 +7,7 @@ jobs. So SciPy runs in a thread of its own, which waits while the plan works: ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -62,6 +62,19 @@ def lbfgs(start: Reals, iterations: int, tolerance: float = 1e-12) -> Generator[
     if isinstance(request, Exception):
         raise request
     return Minimum(best[1], best[0], int(request.nit), str(request.message))
+
+
+def minimise(function: Callable[[Reals], Point], start: Reals, iterations: int, tolerance: float = 1e-12) -> Minimum:
+    """`lbfgs` for a plain function of a vector that returns (value, gradient): no circuits, no plan."""
+    search = lbfgs(start, iterations, tolerance)
+    try:
+        point = next(search)
+        while True:
+            point = search.send(function(point))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        search.close()
 
 
 class _Stopped(Exception):  # noqa: N818  # not an error: the plan was closed

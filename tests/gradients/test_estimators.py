@@ -1,0 +1,162 @@
+"""Gradient estimators against differences of the dense oracle, on random circuits of every gate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from q_store.backends.local import LocalBackend, reference
+from q_store.circuits import Circuit, Marginal, Observables, PauliSum, ry, rz, theta, x, z
+from q_store.errors import CapabilityError, ConfigError, RunError
+from q_store.gradients import Adjoint, FiniteDifference, ParameterShift, Problem
+from q_store.jobs import Outcome, Status, drive
+
+MEASURED = Observables.of(z(0), PauliSum.of((0.7, "XY", (1, 2)), (-0.4, "Z", (1,))), Marginal((2, 0)))
+DATA = np.array([[0.3, -0.8], [1.1, 0.4]])
+
+
+def curved(values):
+    """Cotangents of sum(sin(values)), a non-linear loss."""
+    return np.cos(values)
+
+
+def loss(circuit, params, data=DATA):
+    psi = np.array([reference.state(circuit, row, params) for row in data])
+    return np.sin(reference.expectations(psi, MEASURED, circuit.n_qubits)).sum()
+
+
+def differences(circuit, params, step=1e-5):
+    steps = step * np.eye(len(params))
+    return np.array([(loss(circuit, params + e) - loss(circuit, params - e)) / (2 * step) for e in steps])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_parameter_shift_on_random_circuits(seed, random_circuit, oracle):
+    circuit = random_circuit(seed)
+    params = np.random.default_rng(seed).uniform(-1, 1, circuit.n_params)
+    estimate = drive(ParameterShift().estimate(Problem(circuit, MEASURED, params, DATA, curved)), oracle)
+    np.testing.assert_allclose(estimate.gradient, differences(circuit, params), atol=2e-8)
+    np.testing.assert_allclose(np.sin(estimate.values).sum(), loss(circuit, params))
+    assert estimate.variance is None
+
+
+@pytest.mark.parametrize("seed", range(12, 18))
+def test_adjoint_and_parameter_shift_agree_on_the_local_backend(seed, random_circuit):
+    circuit = random_circuit(seed)
+    params = np.random.default_rng(seed).uniform(-1, 1, circuit.n_params)
+    problem = Problem(circuit, MEASURED, params, DATA, curved)
+    backend = LocalBackend(threads=1, precision="float64")
+    adjoint = drive(Adjoint().estimate(problem), backend)
+    shifted = drive(ParameterShift().estimate(problem), backend)
+    np.testing.assert_allclose(adjoint.gradient, shifted.gradient, atol=1e-9)
+    np.testing.assert_allclose(adjoint.gradient, differences(circuit, params), atol=2e-8)
+    np.testing.assert_allclose(adjoint.values, shifted.values, atol=1e-12)
+    assert adjoint.circuits == len(DATA)
+
+
+def test_finite_differences(random_circuit, oracle):
+    circuit = random_circuit(3)
+    params = np.array([0.2, -0.5, 0.9])
+    estimate = drive(FiniteDifference().estimate(Problem(circuit, MEASURED, params, DATA, curved)), oracle)
+    np.testing.assert_allclose(estimate.gradient, differences(circuit, params), atol=1e-5)
+    assert estimate.circuits == len(DATA) * (1 + 2 * 3)
+
+
+def test_the_rule_is_not_applied_to_the_loss(oracle):
+    # <Z> = cos(theta): the loss <Z>^2 has frequency 2, on which the two-term rule would give 0 for every theta
+    circuit = Circuit.build(1, [ry(theta(0), 0)])
+    problem = Problem(circuit, [z(0)], np.array([0.4]), None, lambda values: 2 * values)
+    estimate = drive(ParameterShift().estimate(problem), oracle)
+    np.testing.assert_allclose(estimate.gradient, [-np.sin(0.8)])
+
+
+def test_the_plain_case_costs_two_circuits_a_parameter_and_row(oracle):
+    circuit = Circuit.build(2, [ry(theta(0), 0), rz(theta(1), 1), ry(x(0), 1)])
+    data = np.zeros((5, 1))
+    estimate = drive(ParameterShift().estimate(Problem(circuit, [z(0)], np.ones(2), data, np.ones_like)), oracle)
+    assert estimate.circuits == sum(job.rows for job in oracle.jobs) == 5 * (1 + 2 * 2)
+
+
+def test_many_rows_are_split_into_jobs_of_bounded_size(oracle, monkeypatch):
+    circuit = Circuit.build(1, [ry(theta(0), 0), rz(theta(1), 0), ry(theta(2) + x(0), 0)])
+    data = np.linspace(0, 1, 4)[:, None]
+    problem = Problem(circuit, [z(0)], np.array([0.1, 0.2, 0.3]), data, curved)
+    whole = drive(ParameterShift().estimate(problem), oracle)
+    monkeypatch.setattr("q_store.gradients.shifted.MAX_ROWS", 9)
+    split = drive(ParameterShift().estimate(problem), oracle)
+    assert [job.rows for job in oracle.jobs] == [4, 24, 4, 8, 8, 8]
+    np.testing.assert_array_equal(whole.gradient, split.gradient)
+
+
+def test_shots_carry_circuits_shots_and_variance(oracle):
+    # two sites of one parameter with the factors 2 and x: Var = (4 + x^2) * 2 * (1/2)^2 * v
+    circuit = Circuit.build(1, [ry(theta(0) * 2, 0), ry(theta(0) * x(0), 0)])
+    problem = Problem(circuit, [z(0)], np.array([0.3]), np.array([[0.5], [-2.0]]), np.ones_like, shots=100, seed=3)
+    estimate = drive(ParameterShift().estimate(problem), oracle)
+    assert estimate.circuits == 2 * 5
+    assert estimate.shots == 1000
+    assert all(job.shots == 100 for job in oracle.jobs)
+    assert len({job.seed for job in oracle.jobs}) == len(oracle.jobs)
+    each = 0.25 / 100
+    np.testing.assert_allclose(estimate.variance, [((4 + 0.25) + (4 + 4)) * 2 * 0.25 * each])
+
+
+def test_measured_groups_count_as_circuits(oracle):
+    circuit = Circuit.build(1, [ry(theta(0), 0)])
+    both = [z(0), PauliSum.of((1.0, "X", (0,)))]
+    problem = Problem(circuit, both, np.array([0.3]), None, np.ones_like, shots=10)
+    assert drive(ParameterShift().estimate(problem), oracle).circuits == 2 * 3
+
+
+@pytest.mark.parametrize("observables", [[z(0)], [Marginal((0, 1))]], ids=["pauli", "marginal"])
+def test_the_variance_is_that_of_repeated_sampling(observables):
+    circuit = Circuit.build(2, [ry(theta(0), 0), ry(theta(1) * x(0), 1), ry(theta(0) * 0.5, 1)])
+    weights = np.linspace(-1, 2, Observables.of(*observables).size)[None]
+    backend = LocalBackend(threads=1, precision="float64")
+    estimates = []
+    for seed in range(300):
+        problem = Problem(circuit, observables, np.array([0.4, 1.0]), np.array([[0.8]]), lambda _: weights, 200, seed)
+        estimates.append(drive(ParameterShift().estimate(problem), backend))
+    exact = drive(
+        Adjoint().estimate(Problem(circuit, observables, np.array([0.4, 1.0]), np.array([[0.8]]), lambda _: weights)),
+        backend,
+    )
+    gradients = np.array([e.gradient for e in estimates])
+    claimed = np.mean([e.variance for e in estimates], axis=0)
+    np.testing.assert_allclose(gradients.var(axis=0), claimed, rtol=0.35)
+    assert (np.abs(gradients.mean(axis=0) - exact.gradient) < 4 * np.sqrt(claimed / 300)).all()
+
+
+def test_adjoint_refuses_shots(oracle):
+    problem = Problem(Circuit.build(1, [ry(theta(0), 0)]), [z(0)], np.zeros(1), None, np.ones_like, shots=5)
+    with pytest.raises(ConfigError, match="parameter_shift"):
+        drive(Adjoint().estimate(problem), oracle)
+
+
+class Broken:
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def run(self, job):
+        if job.pullback:
+            job.pullback(np.zeros((1, 1)))
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "match"),
+    [
+        (Outcome(np.zeros((1, 1)), rows=1, status={0: Status.FAILED}, error={0: "queue"}), RunError, "row 0: queue"),
+        (Outcome(rows=1), RunError, "got none"),
+        (Outcome(np.zeros((1, 1)), rows=1), CapabilityError, "parameter_shift"),
+    ],
+)
+def test_incomplete_outcomes_are_named(outcome, error, match):
+    problem = Problem(Circuit.build(1, [ry(theta(0), 0)]), [z(0)], np.zeros(1), None, np.ones_like)
+    with pytest.raises(error, match=match):
+        drive(Adjoint().estimate(problem), Broken(outcome))
+
+
+def test_a_difference_step_of_zero_is_refused():
+    with pytest.raises(ConfigError, match="above 0"):
+        FiniteDifference(0.0)
