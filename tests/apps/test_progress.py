@@ -130,10 +130,14 @@ def test_a_resumed_run_repeats_no_line(folder):
     ]  # fmt: skip
 
 
-def test_lines_that_the_disk_refused_are_written_at_the_end(folder):
+def test_the_file_agrees_with_the_history_in_the_end(folder):
     writer = MetricsWriter(folder)
+    history = [event for event in story() if isinstance(event, EpochDone)]
+    assert not writer.begun
     for event in story():
         writer(event)
-    folder.keep_metrics(writer.rows[:1])
-    writer.complete()
-    assert folder.metrics() == writer.rows
+    whole = folder.metrics()
+    folder.keep_metrics(whole[:1])
+    writer.complete(history)
+    assert folder.metrics() == whole
+    assert writer.begun

@@ -80,7 +80,8 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     from q_store.apps.train import Options
     from q_store.apps.train import train as start
 
-    start(Options(model, data, epochs, seed, out, resume, json, control=not no_control), context.obj or Clock())
+    code = start(Options(model, data, epochs, seed, out, resume, json, control=not no_control), context.obj or Clock())
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -97,7 +98,7 @@ def evaluate(
     """Measure the trained model of RUN on the test part, with exact values or with a number of shots."""
     from q_store.apps.evaluate import evaluate as start
 
-    start(run, shots, json=json)
+    start(run, shots, as_json=json)
 
 
 @app.command()
@@ -114,7 +115,7 @@ def predict(
     """Classify the rows of FILE with the trained model of RUN: one line a row, label and probability."""
     from q_store.apps.predict import predict as start
 
-    start(run, file, json=json)
+    start(run, file, as_json=json)
 
 
 @app.command()
@@ -122,7 +123,7 @@ def models(json: Json = False) -> None:
     """List the models: size, cost in two-qubit gates, and what they are."""
     from q_store.apps.catalogue import show
 
-    show(json=json)
+    show(as_json=json)
 
 
 def _version(value: bool) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -27,27 +26,30 @@ FINISH = "finish"
 
 
 class MetricsWriter:
-    """A sink that appends every epoch to the metrics of a run folder; `rows` are all of them, earlier ones too."""
+    """A sink that appends every epoch to the metrics of a run folder; `begun` says that the training has started."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.rows: list[dict[str, Any]] = []
+        self.begun = False
 
     def __call__(self, event: Event) -> None:
         """Write an epoch; a run that goes on from a checkpoint first drops the lines that it is about to repeat."""
         if isinstance(event, RunStarted):
-            per_epoch = max(1, event.steps // max(1, event.epochs))
-            done = event.first_step // per_epoch
-            self.rows = [row for row in self._folder.metrics() if row["epoch"] <= done and row["stage"] != FINISH]
-            self._folder.keep_metrics(self.rows)
+            self.begun = True
+            done = event.first_step * event.epochs // max(1, event.steps)
+            rows = [row for row in self._folder.metrics() if row.get("stage") != FINISH and row.get("epoch", 0) <= done]
+            self._folder.keep_metrics(rows)
         if isinstance(event, EpochDone):
-            self.rows.append(asdict(event))
-            self._folder.append_metrics(self.rows[-1])
+            self._folder.append_metrics(asdict(event))
 
-    def complete(self) -> None:
-        """Write all rows again where the disk refused some of them; StorageError when it still does."""
-        if len(self._folder.metrics()) != len(self.rows):
-            self._folder.keep_metrics(self.rows)
+    def complete(self, history: Iterable[EpochDone]) -> None:
+        """Make the file agree with the whole `history`, where the disk refused a line or a resumed run had no more.
+
+        Raises StorageError when the disk refuses again.
+        """
+        rows = [asdict(record) for record in history]
+        if self._folder.metrics() != rows:
+            self._folder.keep_metrics(rows)
 
 
 class Progress:

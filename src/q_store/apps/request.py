@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from q_store.errors import ConfigError, RunError
@@ -73,9 +74,15 @@ def check_same(old: Request, given: Mapping[str, Any], where: str) -> None:
         )
 
 
+def absolute(data: str) -> str:
+    """The data by a name that means the same from any folder: an existing file by its whole path."""
+    path = Path(data)
+    return str(path.resolve()) if data not in FASHION and path.exists() else data
+
+
 def data_title(data: str) -> str:
     """`Fashion-MNIST (bundled)` or the name of the file."""
-    return f"Fashion-MNIST ({data})" if data in FASHION else data.replace("\\", "/").rpartition("/")[2]
+    return f"Fashion-MNIST ({data})" if data in FASHION else Path(data).name
 
 
 def folder_name(request: Request) -> str:

@@ -2,8 +2,8 @@
 
     config.json           what was asked for, and what it was resolved to (digest of the data, recipe, sizes)
     metrics.jsonl         one JSON object an epoch, written as it happens
-    checkpoints/          what `--resume` continues from; written by the trainer
-    model.qstore          preprocessing, circuit, parameters and readout, in one file
+    checkpoints/last.npz  what `--resume` continues from; written by the trainer
+    model.npz          preprocessing, circuit, parameters and readout, in one file
     confusion.png         learning_curve.png
     result.json           the figures of the summary; written last, so its presence says that the run is finished
 
@@ -24,8 +24,9 @@ from q_store.apps.files import refused, sync_folder, write_text
 from q_store.errors import RunError
 
 FORMAT = 1
-CONFIG, METRICS, RESULT, MODEL = "config.json", "metrics.jsonl", "result.json", "model.qstore"
-CHECKPOINTS, CONFUSION, CURVE = "checkpoints", "confusion.png", "learning_curve.png"
+CONFIG, METRICS, RESULT, MODEL = "config.json", "metrics.jsonl", "result.json", "model.npz"
+CHECKPOINTS, CHECKPOINT = "checkpoints", "last.npz"
+CONFUSION, CURVE = "confusion.png", "learning_curve.png"
 
 
 class RunFolder:
@@ -108,10 +109,17 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         self.close()
 
+    def sweep(self) -> None:
+        """Remove what a killed process had written in part. Only under the lock."""
+        for pattern in (".*.part", ".*.partial", f"{CHECKPOINTS}/.*.partial"):
+            for path in self.path.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
+
     @property
-    def checkpoints(self) -> Path:
-        """Where the trainer keeps its checkpoints."""
-        return self.path / CHECKPOINTS
+    def checkpoint(self) -> Path:
+        """The file that the trainer keeps its checkpoint in; absent before the first one."""
+        return self.path / CHECKPOINTS / CHECKPOINT
 
     @property
     def model(self) -> Path:

@@ -14,6 +14,9 @@ from q_store.apps.progress import plain
 
 LOCAL = "Trained locally, on an exact simulation of the circuit, not on quantum hardware."
 
+KINDS = {"logistic": "logistic regression", "mlp": "neural network"}
+"""Kinds of control in words."""
+
 
 def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     """Print the figures of a finished run. `details` has title, test_rows, outside_share and control_reason."""
@@ -53,8 +56,9 @@ def control_line(control: Mapping[str, Any] | None) -> str:
     """What the control is and reaches."""
     if control is None:
         return "skipped (--no-control)"
+    kind = KINDS.get(control["kind"], control["kind"])
     return (
-        f"{percent(control['test_accuracy'])}  ({control['kind']} with {control['parameters']:,} parameters, "
+        f"{percent(control['test_accuracy'])}  ({kind} with {control['parameters']:,} parameters, "
         "same features, trained to convergence)"
     )
 
