@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from q_store.backends import measurement
 from q_store.backends.local import derivatives, kernels, threads
-from q_store.backends.local.engine import Engine, RowSet
+from q_store.backends.local.engine import Engine, RowSet, unblock
 from q_store.backends.local.program import (
     Program,
     Strings,
@@ -23,7 +23,7 @@ from q_store.backends.local.program import (
 )
 from q_store.backends.local.sampling import DENSE_QUBITS, sample
 from q_store.backends.local.simd import LANES
-from q_store.backends.local.unitary import UnitaryFirst, pays, unblock
+from q_store.backends.local.unitary import UnitaryFirst, pays
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observables
 from q_store.circuits.shifts import shift_rules
@@ -161,7 +161,7 @@ class LocalBackend:
             part = out[place] if place.step in (None, 1) else np.empty((len(rows), engine.width), dtype=engine.dtype)
             for piece in self._slices(engine, len(rows), lanes=own):
                 chosen = rows.part(piece)
-                angles = engine.angles(engine.half_angles(chosen, lanes=own), lanes=own)
+                angles = engine.angles(chosen, lanes=own)
                 engine.forward(angles, chosen, part[piece], keep=False)
             if part.base is not out:
                 out[place] = part
@@ -226,7 +226,7 @@ class LocalBackend:
             part = np.empty((len(rows), engine.dim), dtype=out.dtype)
             for piece in self._slices(engine, len(rows), lanes=own):
                 chosen = rows.part(piece)
-                angles = engine.angles(engine.half_angles(chosen, lanes=own), lanes=own)
+                angles = engine.angles(chosen, lanes=own)
                 re, im = engine.forward(angles, chosen, nothing, keep=True)
                 part.real[piece] = unblock(re, len(chosen), engine.dim)
                 part.imag[piece] = unblock(im, len(chosen), engine.dim)
@@ -247,7 +247,7 @@ class LocalBackend:
         pieces = [(rows.part(p), own, place, p) for rows, own, place in sets for p in self._slices(engine, len(rows), lanes=own)]
         if len(pieces) == 1:
             raw = np.empty((job.rows, engine.width), dtype=engine.dtype)
-            angles = engine.angles(engine.half_angles(rows, lanes=own), lanes=own)
+            angles = engine.angles(rows, lanes=own)
             states = engine.forward(angles, rows, raw, keep=True)
             values = _weighted(engine, raw)
             cotangents = _unweighted(engine, _checked(job)(values))
@@ -257,7 +257,7 @@ class LocalBackend:
         cotangents = _unweighted(engine, _checked(job)(values))
         scratch = np.empty((job.rows, engine.width), dtype=engine.dtype)
         for chosen, own, place, p in pieces:
-            angles = engine.angles(engine.half_angles(chosen, lanes=own), lanes=own)
+            angles = engine.angles(chosen, lanes=own)
             states = engine.forward(angles, chosen, scratch[: len(chosen)], keep=True)
             part = np.ascontiguousarray(cotangents[place][p])
             _chain_rows(engine, chosen, engine.backward(angles, len(chosen), states, part), gradient, lanes=own)

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.local.code import signs
-from q_store.backends.local.engine import Engine, RowSet
+from q_store.backends.local.engine import Engine, RowSet, unblock
 from q_store.backends.local.program import Diagonal
-from q_store.backends.local.unitary import block, unblock
 from q_store.circuits.binding import AngleTable
 
 Array = npt.NDArray[Any]
@@ -28,9 +27,10 @@ def metric(engine: Engine, rows: RowSet) -> Array:
     n_params = rows.params.shape[1]
     out = np.zeros((len(rows), n_params, n_params))
     for piece, psi, d in _derivatives(engine, rows):
-        overlap = np.einsum("rsj,rj->rs", d.conj(), psi)
-        gram = np.matmul(d.conj(), d.transpose(0, 2, 1))
-        slots = 4 * (gram - overlap[:, :, None] * overlap.conj()[:, None, :]).real
+        conjugate = d.conj()
+        overlap = np.matmul(conjugate, psi[:, :, None])[:, :, 0]
+        gram = np.matmul(conjugate, d.transpose(0, 2, 1)).real
+        slots = 4 * (gram - (overlap[:, :, None] * overlap.conj()[:, None, :]).real)
         jacobian = _angle_jacobian(engine, rows.part(piece))
         out[piece] = np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian))
     return out
@@ -63,12 +63,12 @@ def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array, A
     for start in range(0, len(rows), portion):
         piece = slice(start, min(start + portion, len(rows)))
         chosen = rows.part(piece)
-        half = unblock(engine.half_angles(chosen, lanes=True), len(chosen), size)
+        half = engine.half_angles(chosen)
         every = np.repeat(half[:, None, :], size + 1, axis=1)
         every[:, np.arange(1, size + 1), np.arange(size)] += math.pi / 2 * signs(engine.program.x, engine.program.z)
         each = RowSet(chosen.data, chosen.params, np.repeat(chosen.b, size + 1), np.repeat(chosen.k, size + 1))
         nothing = np.empty((len(each), engine.width), dtype=engine.dtype)
-        angles = engine.angles(block(every.reshape(len(each), size)), lanes=True)
+        angles = engine.angles_from(every.reshape(len(each), size))
         re, im = engine.forward(angles, each, nothing, keep=True)
         states = unblock(re, len(each), dim) + 1j * unblock(im, len(each), dim)
         states = states.reshape(len(chosen), size + 1, dim)

@@ -21,6 +21,7 @@ THREAD_WORK = 200_000
 """Vector updates (blocks x 2^n x operations) above which a second thread pays; about 0.3 ms."""
 NORM_TOLERANCE = 1e-3
 _ALIGNMENT = 64
+_NOTHING = {np.float32: np.zeros(0, np.float32), np.float64: np.zeros(0)}
 
 
 def aligned(size: int, dtype: Any) -> Floats:
@@ -54,7 +55,12 @@ class RowSet:
 
 @dataclass(eq=False)
 class Engine:
-    """A program, its code for shared and for per-row angles, and the memory that it reuses (one job at a time)."""
+    """A program, its code for shared and for per-row angles, and the memory that it reuses (one job at a time).
+
+    Attributes:
+        dim: 2^n. width: number of columns that a readout writes: values, or strings. table_count: number of diagonal runs.
+        uses_data: whether an angle depends on data.
+    """
 
     program: Program
     dtype: Any
@@ -62,6 +68,10 @@ class Engine:
     shared: Code = field(init=False)
     single: Code = field(init=False)
     terms: Terms = field(init=False)
+    dim: int = field(init=False)
+    width: int = field(init=False)
+    table_count: int = field(init=False)
+    uses_data: bool = field(init=False)
     _memory: dict[str, Floats] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,50 +80,44 @@ class Engine:
         self.single = code(program, self.dtype, lanes=True)
         self.terms = terms(list(program.angles), signs(program.x, program.z))
         self.uses_data = any(a.uses_data for a in program.angles)
-
-    @property
-    def dim(self) -> int:
-        """2^n."""
-        return 1 << self.program.n_qubits
-
-    @property
-    def width(self) -> int:
-        """Number of columns that a readout writes: values, or strings."""
-        readout = self.program.readout
-        if readout is None:
-            return 0
-        return len(readout.x) if isinstance(readout, Strings) else len(readout.column) - 1
+        self.dim = 1 << program.n_qubits
+        readout = program.readout
+        self.width = 0 if readout is None else len(readout.x) if isinstance(readout, Strings) else len(readout.column) - 1
+        self.table_count = int(np.count_nonzero(self.shared.ops[:, 0] == kernels.TABLE))
+        self._tables = aligned(2 * self.dim * self.table_count, self.dtype)
+        self._half = np.zeros(program.size)
 
     def memory(self, name: str, size: int) -> Floats:
-        """At least `size` numbers to write to, kept between calls."""
+        """`size` numbers to write to, kept between calls."""
         found = self._memory.get(name)
         if found is None or len(found) < size:
             found = self._memory[name] = aligned(size, self.dtype)
-        return found
+        return found[:size]
 
-    def half_angles(self, rows: RowSet, *, lanes: bool) -> Floats:
-        """Half angles in float64: [S], or [block * S * 16] if `lanes`."""
-        size = len(self.terms.first) - 1
-        out = np.zeros(-(-len(rows) // LANES) * size * LANES if lanes else size)
-        kernels.half_angles(self.terms, rows.params, rows.data, rows.b, rows.k, lanes, out)
-        return out
+    def half_angles(self, rows: RowSet) -> Floats:
+        """sigma_s a_s / 2 in float64, [R, S]."""
+        size, blocks = self.program.size, -(-len(rows) // LANES)
+        out = np.zeros(blocks * size * LANES)
+        kernels.half_angles(self.terms, rows.params, rows.data, rows.b, rows.k, True, out)  # noqa: FBT003  # kernels take positions
+        return unblock(out, len(rows), size)
 
-    def angles(self, half: Floats, *, lanes: bool) -> Angles:
-        """Cosines, sines and tables for the kernels."""
-        c, s = np.cos(half), np.sin(half)
-        if self.dtype is not np.float64:
-            c, s = c.astype(self.dtype), s.astype(self.dtype)
-        tables = np.zeros(0, dtype=self.dtype)
-        if not lanes:
-            tables = self.memory("tables", 2 * self.dim * self.table_count)
-            if self.table_count:
-                kernels.phase_tables(self.shared.ops, self.shared.masks, self.dim, c, s, tables)
+    def angles(self, rows: RowSet, *, lanes: bool) -> Angles:
+        """Cosines, sines and tables for the kernels: of the first row, or of every row if `lanes`."""
+        size = self.program.size * (-(-len(rows) // LANES) * LANES if lanes else 1)
+        half = self._half if len(self._half) == size else np.zeros(size)
+        self._half = half
+        c, s = self.memory("cosines", size), self.memory("sines", size)
+        tables = _NOTHING[self.dtype] if lanes else self._tables
+        code = self.single if lanes else self.shared
+        kernels.bind(self.terms, code.ops, code.masks, rows.params, rows.data, rows.b, rows.k, lanes, self.dim, half, c, s, tables)
         return Angles(c, s, lanes, tables)
 
-    @property
-    def table_count(self) -> int:
-        """Number of diagonal runs with shared angles."""
-        return int(np.count_nonzero(self.shared.ops[:, 0] == kernels.TABLE))
+    def angles_from(self, half: Floats) -> Angles:
+        """The same for given half angles [R, S], every row its own."""
+        blocks = block(half)
+        c, s = self.memory("cosines", len(blocks)), self.memory("sines", len(blocks))
+        kernels.sine_cosine(blocks, s, c)
+        return Angles(c, s, True, _NOTHING[self.dtype])  # noqa: FBT003  # a tuple for the kernels
 
     def ranges(self, blocks: int, ops: int, unit: int) -> list[tuple[int, int]]:
         """The blocks of each thread."""
@@ -129,8 +133,7 @@ class Engine:
         re = self.memory("re", size * (blocks if keep else len(ranges)))
         im = self.memory("im", size * (blocks if keep else len(ranges)))
         work = self.memory("work", (size + LANES) * len(ranges))
-        columns = self.program.columns or (0, 0)
-        source = Rows(rows.b, rows.data, *columns)
+        source = Rows(rows.b, rows.data, *(self.program.columns or (0, 0)))
 
         def task(part: int, first: int, last: int) -> float:
             at = slice(None) if keep else slice(part * size, (part + 1) * size)
@@ -140,7 +143,7 @@ class Engine:
             )
             return worst
 
-        check_norm(max(threads.run(task, ranges), key=lambda v: (v != v, v)))
+        check_norm(*threads.run(task, ranges))
         return re, im
 
     def backward(self, angles: Angles, n_rows: int, states: tuple[Floats, Floats], cotangents: Floats | None) -> Floats:
@@ -154,8 +157,8 @@ class Engine:
         groups = blocks if angles.lanes else -(-blocks // kernels.GROUP)
         slots = self.memory("slots", groups * self.program.size * LANES)
         sums = self.memory("sums", groups * self.table_count * self.dim * LANES)
-        slots[: groups * self.program.size * LANES] = 0
-        sums[: groups * self.table_count * self.dim * LANES] = 0
+        slots[:] = 0
+        sums[:] = 0
         ranges = self.ranges(blocks, 4 * len(instructions.ops), kernels.GROUP)
         size = self.dim * LANES
         given = cotangents is None
@@ -180,9 +183,25 @@ class Engine:
         return out
 
 
-def check_norm(deviation: float) -> None:
-    """Raise InputError unless amplitude rows have unit norm."""
-    if not deviation <= NORM_TOLERANCE:
-        what = "a value that is not a number" if deviation != deviation else f"a squared norm off by {deviation:.3g}"
-        msg = f"expected amplitude rows of unit norm, got {what}; scale each row with q_store.circuits.encoders.normalise"
-        raise InputError(msg)
+def check_norm(*deviations: float) -> None:
+    """Raise InputError unless amplitude rows have unit norm: all deviations are small, none is NaN."""
+    if all(deviation <= NORM_TOLERANCE for deviation in deviations):
+        return
+    what = "a value that is not a number" if any(d != d for d in deviations) else f"a squared norm off by {max(deviations):.3g}"
+    msg = f"expected amplitude rows of unit norm, got {what}; scale each row to norm 1 first"
+    raise InputError(msg)
+
+
+def unblock(blocks: Floats, rows: int, dim: int) -> Floats:
+    """[rows, dim] from vectors [block][dim][lane]."""
+    n = -(-rows // LANES)
+    return np.ascontiguousarray(blocks.reshape(n, dim, LANES).transpose(0, 2, 1)).reshape(n * LANES, dim)[:rows]
+
+
+def block(matrix: Floats) -> Floats:
+    """Vectors [block][dim][lane], flat, from [rows, dim]; unused lanes are zero."""
+    rows, dim = matrix.shape
+    n = -(-rows // LANES)
+    padded = np.zeros((n * LANES, dim), dtype=matrix.dtype)
+    padded[:rows] = matrix
+    return padded.reshape(n, LANES, dim).transpose(0, 2, 1).reshape(-1)

@@ -17,6 +17,8 @@ from q_store.backends.local import threads
 _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
 _BUFFER = 512
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
 _WORK_PER_THREAD = 100_000
 DENSE_QUBITS = 12
 """Counts are dense arrays up to this many qubits."""
@@ -30,8 +32,8 @@ def _mix(v):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _alias(p, threshold, other, stack):  # type: ignore[no-untyped-def]
-    """Vose's tables: bin j keeps a draw below threshold[j] / 2^32, else gives it to other[j]."""
+def _alias(p, bins, stack):  # type: ignore[no-untyped-def]
+    """Vose's table: bin j keeps a draw below bins[j] >> 32 (of 2^32), else gives it to the state bins[j] & (2^32 - 1)."""
     dim = len(p)
     total = 0.0
     for j in range(dim):
@@ -41,7 +43,7 @@ def _alias(p, threshold, other, stack):  # type: ignore[no-untyped-def]
     share = np.empty(dim, np.float64)
     for j in range(dim):
         share[j] = max(np.float64(p[j]), 0.0) * scale
-        other[j] = j
+        bins[j] = (_LOW << _HALF) | np.uint64(j)
         if share[j] < 1.0:
             stack[small] = j
             small += 1
@@ -51,17 +53,49 @@ def _alias(p, threshold, other, stack):  # type: ignore[no-untyped-def]
     while small > 0 and large < dim:
         small -= 1
         j, k = stack[small], stack[large]
-        threshold[j] = np.uint64(share[j] * 4294967296.0)
-        other[j] = k
+        bins[j] = (np.uint64(share[j] * 4294967295.0) << _HALF) | np.uint64(k)
         share[k] = (share[k] + share[j]) - 1.0
         if share[k] < 1.0:
             large += 1
             stack[small] = k
             small += 1
-    for i in range(small):
-        threshold[stack[i]] = np.uint64(4294967296)
-    for i in range(large, dim):
-        threshold[stack[i]] = np.uint64(4294967296)
+
+
+@_jit
+def _pick(bins, j, fraction):  # type: ignore[no-untyped-def]
+    """The state of a draw, without a branch: which way it goes cannot be predicted."""
+    entry = bins[j]
+    other = entry & _LOW
+    keep = np.uint64(0) - np.uint64(fraction < (entry >> _HALF))
+    return other ^ ((other ^ j) & keep)
+
+
+@_jit
+def _count(bins, bits, state, shots, words, even, odd):  # type: ignore[no-untyped-def]
+    """Draw `shots` states from one stream into the two histograms; up to 8 qubits a 64-bit word serves two shots."""
+    shift = np.uint64(bits)
+    left, at = shots, np.uint64(0)
+    while left > 0:
+        each = 2 if bits <= 8 else 1
+        used = min(_BUFFER, (left + each - 1) // each)
+        for i in range(used):
+            words[i] = _mix(state + (at + np.uint64(i + 1)) * _GOLDEN)
+        at += np.uint64(used)
+        if each == 1:
+            for i in range(used):
+                word = words[i]
+                even[_pick(bins, (word >> _HALF) >> (_HALF - shift), (word << shift) >> _HALF)] += 1
+            left -= used
+            continue
+        pairs = min(left // 2, used)
+        for i in range(pairs):
+            low, high = words[i] & _LOW, words[i] >> _HALF
+            even[_pick(bins, (low << shift) >> _HALF, (low << shift) & _LOW)] += 1
+            odd[_pick(bins, (high << shift) >> _HALF, (high << shift) & _LOW)] += 1
+        if pairs < used:
+            low = words[pairs] & _LOW
+            even[_pick(bins, (low << shift) >> _HALF, (low << shift) & _LOW)] += 1
+        left -= 2 * pairs + (used - pairs)
 
 
 @_jit
@@ -71,37 +105,18 @@ def sample_rows(probabilities, shots, seed, first, last, counts):  # type: ignor
     bits = 0
     while (1 << bits) < dim:
         bits += 1
-    threshold = np.zeros(dim, np.uint64)
-    other = np.zeros(dim, np.int64)
-    stack = np.zeros(dim, np.int64)
+    bins = np.empty(dim, np.uint64)
+    stack = np.empty(dim, np.int64)
+    even, odd = np.empty(dim, np.int32), np.empty(dim, np.int32)
     words = np.empty(_BUFFER, np.uint64)
-    low = np.uint64(0xFFFFFFFF)
+    start = _mix(seed + _GOLDEN)
     for r in range(first, last):
-        _alias(probabilities[r], threshold, other, stack)
-        state = _mix(_mix(seed + _GOLDEN) + np.uint64(r) * _GOLDEN)
-        counts[r, :] = 0
-        left = shots[r]
-        at = np.uint64(0)
-        while left > 0:
-            # up to 8 qubits a 64-bit word serves two shots
-            used = min(_BUFFER, (left + 1) // 2 if bits <= 8 else left)
-            for i in range(used):
-                words[i] = _mix(state + (at + np.uint64(i + 1)) * _GOLDEN)
-            at += np.uint64(used)
-            if bits > 8:
-                for i in range(used):
-                    j = np.int64(words[i] >> np.uint64(64 - bits))
-                    fraction = (words[i] << np.uint64(bits)) >> np.uint64(32)
-                    counts[r, j if fraction < threshold[j] else other[j]] += 1
-                left -= used
-                continue
-            pair = min(left, 2 * used)
-            for i in range(pair):
-                half = (words[i >> 1] >> np.uint64(32 * (i & 1))) & low
-                j = np.int64((half << np.uint64(bits)) >> np.uint64(32))
-                fraction = (half << np.uint64(bits)) & low
-                counts[r, j if fraction < threshold[j] else other[j]] += 1
-            left -= pair
+        _alias(probabilities[r], bins, stack)
+        even[:] = 0
+        odd[:] = 0
+        _count(bins, bits, _mix(start + np.uint64(r) * _GOLDEN), shots[r], words, even, odd)
+        for j in range(dim):
+            counts[r, j] = even[j] + odd[j]
 
 
 def sample(probabilities: npt.NDArray[Any], shots: npt.NDArray[np.int64], seed: int, n_threads: int) -> npt.NDArray[np.int32]:

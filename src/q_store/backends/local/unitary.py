@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.backends.local.engine import Engine, RowSet, check_norm
+from q_store.backends.local.engine import Engine, RowSet, block, check_norm, unblock
 from q_store.backends.local.program import Diagonal
 from q_store.backends.local.simd import LANES
 from q_store.jobs import Pullback
@@ -46,7 +46,7 @@ class UnitaryFirst:
         dim = engine.dim
         index = np.arange(number)
         basis = RowSet(np.eye(number, max(engine.dim, first + number), first, dtype=engine.dtype), rows.params, index, rows.k[:1].repeat(number))
-        self.angles = engine.angles(engine.half_angles(basis, lanes=False), lanes=False)
+        self.angles = engine.angles(basis, lanes=False)
         self.states = engine.forward(self.angles, basis, np.zeros((number, engine.width), dtype=engine.dtype), keep=True)
         self.is_real = engine.program.real_prefix == engine.program.size
         parts = self.states[:1] if self.is_real else self.states
@@ -91,18 +91,3 @@ class UnitaryFirst:
         if self.is_real:
             self.engine.memory("lim", size)[:size] = 0
         return self.engine.backward(self.angles, self.number, self.states, None)
-
-
-def unblock(blocks: Floats, rows: int, dim: int) -> Floats:
-    """[rows, dim] from vectors [block][dim][lane]."""
-    n = -(-rows // LANES)
-    return np.ascontiguousarray(blocks[: n * dim * LANES].reshape(n, dim, LANES).transpose(0, 2, 1).reshape(n * LANES, dim)[:rows])
-
-
-def block(matrix: Floats) -> Floats:
-    """Vectors [block][dim][lane], flat, from [rows, dim]; unused lanes are zero."""
-    rows, dim = matrix.shape
-    n = -(-rows // LANES)
-    padded = np.zeros((n * LANES, dim), dtype=matrix.dtype)
-    padded[:rows] = matrix
-    return padded.reshape(n, LANES, dim).transpose(0, 2, 1).reshape(-1)
