@@ -128,7 +128,7 @@ def _exponential(operation: Op) -> Power:
     (time,) = operation.angles
     if len(operation.paulis) == 1:
         letters, coefficient = operation.paulis[0]
-        return _rotation(operation, letters, time * (2 * coefficient), 2 * coefficient)
+        return _rotation(operation, letters, time * (2 * coefficient), 2 * coefficient or 1.0)
     key = (PAULIEXP, operation.qubits, frozenset(operation.controls), operation.paulis)
     radians = 2 * sum(abs(c) for _, c in operation.paulis)
     return Power(key, time, math.inf, radians, lambda total: replace(operation, angles=(total,)))
