@@ -10,7 +10,7 @@ from rich.console import Console
 
 from q_store.apps.progress import busy, plain
 from q_store.apps.request import Request, stored
-from q_store.apps.run_folder import MODEL, RunFolder
+from q_store.apps.run_folder import CONFIG, MODEL, RunFolder
 from q_store.errors import ConfigError, RunError
 
 LARGEST_SHOTS = 10_000_000
@@ -22,7 +22,7 @@ def evaluate(run: Path, shots: int | None, *, as_json: bool) -> None:
         raise ConfigError(f"expected --shots from 1 to {LARGEST_SHOTS:,}, got {shots}; leave it out for exact values")
     console = Console(stderr=as_json)
     folder = RunFolder.find(run)
-    request = stored(folder.config, str(run))
+    request = stored(folder.config, str(run / CONFIG))
     require_model(folder)
     with busy(console, f"{request.title}: measuring"):
         figures, interval, rows = measured(folder, request, shots)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ CONFUSION, CURVE = "confusion.png", "learning_curve.png"
 class RunFolder:
     """An existing run folder; `create` makes one, `find` opens one. Close it to let another process in."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
         self.path = path
+        self._made = made  # parents that did not exist before
         self._lock: int | None = None
 
     @classmethod
@@ -59,7 +60,7 @@ class RunFolder:
             if isinstance(error, OSError) and not isinstance(error, RunError):
                 raise refused(path, error) from error
             raise
-        folder = cls(path)
+        folder = cls(path, made)
         folder.lock()
         return folder
 
@@ -107,6 +108,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the folder and all in it: only for a run that failed before it began."""
         shutil.rmtree(self.path, ignore_errors=True)
+        _remove_empty(self._made)
         self.close()
 
     def sweep(self) -> None:
@@ -224,7 +226,7 @@ def _missing_parents(path: Path) -> list[Path]:
     return [parent for parent in path.parents if not parent.exists()]
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def _remove_empty(folders: Sequence[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

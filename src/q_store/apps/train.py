@@ -14,10 +14,10 @@ from rich.console import Console
 from q_store import __version__
 from q_store.apps.clock import Clock
 from q_store.apps.guard import INTERRUPTED, say
-from q_store.apps.progress import MetricsWriter, busy, display, plain
+from q_store.apps.progress import MetricsWriter, busy, display
 from q_store.apps.request import DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
-from q_store.apps.run_folder import RunFolder, fresh
+from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
 from q_store.errors import ConfigError, QStoreError, RunError
 
 if TYPE_CHECKING:  # it loads SciPy
@@ -47,9 +47,7 @@ def train(options: Options, clock: Clock) -> int:
     console = Console(stderr=options.json)
     folder, request, new = _reopened(options) if options.resume else _started(options)
     try:
-        if folder.finished:
-            plain(console, f"{folder.path} is finished already; this is its result.")
-        else:
+        if not folder.finished:
             with _resumable(folder, new=new):
                 _run(folder, request, options, clock, console)
         _report(folder, console, as_json=options.json)
@@ -75,7 +73,7 @@ def _reopened(options: Options) -> tuple[RunFolder, Request, bool]:
     """The folder to go on with, which the options must agree with."""
     path = options.resume or RUNS
     folder = RunFolder.find(path)
-    request = stored(folder.config, str(path))
+    request = stored(folder.config, str(path / CONFIG))
     given = {
         "model": options.model,
         "data": options.data and absolute(options.data),
@@ -169,6 +167,7 @@ def _report(folder: RunFolder, console: Console, *, as_json: bool) -> None:
         figures = {**published(result), "run": str(folder.path)}
         show(console, figures, result[DETAILS])
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder.path}: expected a whole result.json, got one without {error}; train again") from error
+        where = folder.path / RESULT
+        raise RunError(f"{where}: expected the figures of a run, got a file without {error}; train again") from error
     if as_json:
         print(json.dumps(figures), flush=True)  # noqa: T201  # the one thing on stdout
