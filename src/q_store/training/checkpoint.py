@@ -163,7 +163,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -171,16 +170,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"could not write {path}: {error.strerror or error}; free some space or choose a folder that can be written"
         )
         raise StorageError(msg) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _encoded(arrays: Arrays, body: dict[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ the step.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,13 +49,19 @@ class Adam:
         """See the class."""
         m, v, t = state["m"], state["v"], state["t"]
         t += 1
-        m += (1 - self.beta1) * (gradient - m)
-        v += (1 - self.beta2) * (gradient * gradient - v)
+        m *= self.beta1
+        m += (1 - self.beta1) * gradient
+        v *= self.beta2
+        v += (1 - self.beta2) * gradient * gradient
         if decay is not None:
             vector *= 1 - rates * decay
-        root = np.sqrt(v * (1 / (1 - self.beta2 ** int(t))))
+        root = np.sqrt(v)
+        root *= 1 / math.sqrt(1 - self.beta2 ** int(t))
         root += self.epsilon
-        vector -= rates * (m * (1 / (1 - self.beta1 ** int(t)))) / root
+        move = m * rates
+        move /= root
+        move *= 1 / (1 - self.beta1 ** int(t))
+        vector -= move
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -81,7 +82,8 @@ class Trainer:
         """
         plan = self.plan(train, validation, start=start, resume=resume)
         if _answers_at_once(self.executor):
-            return drive(plan.steps(), self.executor)
+            with closing(plan.steps()) as steps:
+                return drive(steps, self.executor)
         return _outside_the_loop(plan, self._executor())
 
     async def fit_async(
@@ -90,8 +92,9 @@ class Trainer:
         """`fit` for a coroutine. With a synchronous backend it runs in a thread, and so do the sinks."""
         plan = self.plan(train, validation, start=start, resume=resume)
         if _answers_at_once(self.executor):
-            return await asyncio.to_thread(drive, plan.steps(), self.executor)
-        return await drive_async(plan.steps(), self._executor())
+            with closing(plan.steps()) as steps:
+                return await asyncio.to_thread(drive, steps, self.executor)
+        return await _drive_async(plan, self._executor())
 
     def plan(
         self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
@@ -181,17 +184,22 @@ def _pair(given: Given) -> tuple[Any, Any]:
     return given if isinstance(given, tuple) else (given, None)
 
 
+async def _drive_async(plan: Plan, executor: Executor) -> TrainingResult:
+    with closing(plan.steps()) as steps:
+        return await drive_async(steps, executor)
+
+
 def _outside_the_loop(plan: Plan, executor: Executor) -> TrainingResult:
     """Run the plan to its end whether or not this thread already has a running event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(drive_async(plan.steps(), executor))
+        return asyncio.run(_drive_async(plan, executor))
     answer: list[TrainingResult | BaseException] = []
 
     def work() -> None:
         try:
-            answer.append(asyncio.run(drive_async(plan.steps(), executor)))
+            answer.append(asyncio.run(_drive_async(plan, executor)))
         except BaseException as error:  # noqa: BLE001  # raised again in the caller
             answer.append(error)
 
