@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -269,3 +273,12 @@ def test_a_missing_extra_names_the_command(monkeypatch, call, extra):
     monkeypatch.setitem(__import__("sys").modules, "qiskit", None)
     with pytest.raises(CapabilityError, match=rf"pip install 'q-store\[{extra}\]'"):
         call(Circuit.build(1, [op("h", 0)]))
+
+
+def test_the_example_trains_a_qiskit_circuit(capsys):
+    example = Path(__file__).resolve().parents[2] / "examples" / "from_qiskit.py"
+    assert len(example.read_text(encoding="utf-8").splitlines()) < 60
+    runpy.run_path(str(example), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert float(re.search(r"accuracy ([\d.]+)%", printed)[1]) > 95
+    assert "2 free parameters" in printed
