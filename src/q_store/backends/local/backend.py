@@ -38,6 +38,8 @@ _PROGRAMS = 256
 _SLICE_BYTES = 64 << 20
 _NO_FEATURES = np.zeros((1, 0))
 _FEW_ROWS = 8
+_OBSERVED = ("values", "jacobian")
+_DOUBLE = ("metric", "jacobian")
 
 
 class LocalBackend:
@@ -104,7 +106,7 @@ class LocalBackend:
     # -- programs and rows ------------------------------------------------------------------------------------------
 
     def _engine(self, kind: str, circuit: Circuit, observables: Observables) -> Engine:
-        key = (kind, circuit.digest, observables.digest if kind == "values" else "")
+        key = (kind, circuit.digest, observables.digest if kind in _OBSERVED else "")
         engine = self._engines.get(key)
         if engine is None:
             observables.check(circuit.n_qubits)
@@ -113,27 +115,32 @@ class LocalBackend:
                 "probabilities": lambda: compile_probabilities(circuit),
                 "state": lambda: compile_state(circuit),
                 "metric": lambda: compile_metric(circuit),
+                "jacobian": lambda: compile_values(circuit, observables),
             }
-            engine = self._engines[key] = Engine(compilers[kind](), PRECISIONS[self.precision], self.threads)
+            # derivatives of whole states and values are small jobs, and differences of them lose digits: float64 always
+            dtype = np.float64 if kind in _DOUBLE else PRECISIONS[self.precision]
+            engine = self._engines[key] = Engine(compilers[kind](), dtype, self.threads)
             if len(self._engines) > _PROGRAMS:
                 self._engines.popitem(last=False)
         return engine
 
-    def _data(self, job: Job) -> Floats:
-        data = _NO_FEATURES if job.data is None else job.data
-        return np.ascontiguousarray(data, dtype=PRECISIONS[self.precision])
+    @staticmethod
+    def _rows(job: Job, engine: Engine) -> RowSet:
+        """All rows of a job, each with parameters of its own."""
+        pairs = job.row_pairs()
+        data = np.ascontiguousarray(_NO_FEATURES if job.data is None else job.data, dtype=engine.dtype)
+        return RowSet(data, job.params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
 
     def _row_sets(self, job: Job, engine: Engine) -> list[tuple[RowSet, bool, slice]]:
         """Parts of the rows with shared (False) or with their own (True) angles, and where their answers go."""
-        data, n_params = self._data(job), len(job.params)
+        n_params = len(job.params)
         if job.pairs is None and not engine.uses_data and (n_params == 1 or job.n_data >= _FEW_ROWS):
+            data = np.ascontiguousarray(_NO_FEATURES if job.data is None else job.data, dtype=engine.dtype)
             b = np.arange(job.n_data)
             return [
                 (RowSet(data, job.params, b, np.full(len(b), k)), False, slice(k, None, n_params)) for k in range(n_params)
             ]
-        pairs = job.row_pairs()
-        rows = RowSet(data, job.params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
-        return [(rows, True, slice(None))]
+        return [(self._rows(job, engine), True, slice(None))]
 
     @staticmethod
     def _slices(engine: Engine, rows: int, *, lanes: bool) -> list[slice]:
@@ -149,9 +156,7 @@ class LocalBackend:
         """Values [R, M]; with `lanes` always row by row, so that a row's value does not depend on the rows beside it."""
         out = np.empty((job.rows, engine.width), dtype=engine.dtype)
         if lanes:
-            pairs = job.row_pairs()
-            rows = RowSet(self._data(job), job.params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
-            sets = [(rows, True, slice(None))]
+            sets = [(self._rows(job, engine), True, slice(None))]
         else:
             sets = self._row_sets(job, engine)
         for rows, own, place in sets:
@@ -264,17 +269,13 @@ class LocalBackend:
         return {"values": values, "gradient": gradient}
 
     def _jacobian(self, job: Job) -> dict[str, Any]:
-        engine = self._engine("values", job.circuit, job.measured)
-        pairs = job.row_pairs()
-        rows = RowSet(self._data(job), job.params, pairs[:, 0].copy(), pairs[:, 1].copy())
-        values, jacobian = derivatives.jacobian(engine, rows)
+        engine = self._engine("jacobian", job.circuit, job.measured)
+        values, jacobian = derivatives.jacobian(engine, self._rows(job, engine))
         return {"values": values, "jacobian": jacobian}
 
     def _metric(self, job: Job) -> dict[str, Any]:
         engine = self._engine("metric", job.circuit, job.measured)
-        pairs = job.row_pairs()
-        rows = RowSet(self._data(job), job.params, pairs[:, 0].copy(), pairs[:, 1].copy())
-        return {"values": derivatives.metric(engine, rows)}
+        return {"values": derivatives.metric(engine, self._rows(job, engine))}
 
     def _shifted(self, job: Job) -> dict[str, Any]:
         rules = shift_rules(job.circuit)

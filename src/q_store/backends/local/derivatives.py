@@ -15,7 +15,6 @@ import numpy.typing as npt
 from q_store.backends.local.code import signs
 from q_store.backends.local.engine import Engine, RowSet, unblock
 from q_store.backends.local.program import Diagonal
-from q_store.circuits.binding import AngleTable
 
 Array = npt.NDArray[Any]
 
@@ -23,74 +22,73 @@ _BYTES = 64 << 20
 
 
 def metric(engine: Engine, rows: RowSet) -> Array:
-    """F = 4 Re[<d_i psi, d_j psi> - <d_i psi, psi><psi, d_j psi>], [R, P, P]."""
-    n_params = rows.params.shape[1]
+    """F = 4 Re[<d_i psi, d_j psi> - <d_i psi, psi><psi, d_j psi>], [R, P, P].
+
+    With a complex vector as the real one (Re, Im), Re<a, b> is their product and Im<a, b> that of a with (Im b, -Re b).
+    """
+    n_params, dim = rows.params.shape[1], engine.dim
     out = np.zeros((len(rows), n_params, n_params))
     for piece, psi, d in _derivatives(engine, rows):
-        conjugate = d.conj()
-        overlap = np.matmul(conjugate, psi[:, :, None])[:, :, 0]
-        gram = np.matmul(conjugate, d.transpose(0, 2, 1)).real
-        slots = 4 * (gram - (overlap[:, :, None] * overlap.conj()[:, None, :]).real)
+        turned = np.concatenate([psi[:, dim:], -psi[:, :dim]], axis=1)
+        overlap = np.matmul(d, np.stack([psi, turned], axis=2))
+        slots = np.matmul(d, d.transpose(0, 2, 1)) - np.matmul(overlap, overlap.transpose(0, 2, 1))
         jacobian = _angle_jacobian(engine, rows.part(piece))
-        out[piece] = np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian))
+        out[piece] = 4 * (slots if jacobian is None else np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian)))
     return out
 
 
 def jacobian(engine: Engine, rows: RowSet) -> tuple[Array, Array]:
     """Values [R, M] and d value / d theta [R, M, P]: d <O> = 2 Re <psi| O |d psi>."""
-    readout = engine.program.readout
-    table = readout.dense(engine.dim) if isinstance(readout, Diagonal) else None
-    width = 0 if readout is None else (table.shape[1] if table is not None else len(readout.constant))  # type: ignore[union-attr]
-    values = np.zeros((len(rows), width))
-    out = np.zeros((len(rows), width, rows.params.shape[1]))
+    values: list[Array] = []
+    out: list[Array] = []
     for piece, psi, d in _derivatives(engine, rows):
-        if table is not None:
-            values[piece] = (np.abs(psi) ** 2) @ table
-            slots = np.matmul(2 * (psi.conj()[:, None, :] * d).real, table).transpose(0, 2, 1)
-        else:
-            observed = _observed(engine, psi)
-            values[piece] = readout.constant + np.einsum("rmj,rj->rm", observed.conj(), psi).real  # type: ignore[union-attr]
-            slots = 2 * np.matmul(observed.conj(), d.transpose(0, 2, 1)).real
-        out[piece] = np.matmul(slots, _angle_jacobian(engine, rows.part(piece)))
-    return values, out
+        constant, observed = _observed(engine, psi)
+        values.append(constant + np.matmul(observed, psi[:, :, None])[:, :, 0])
+        slots = 2 * np.matmul(observed, d.transpose(0, 2, 1))
+        chain = _angle_jacobian(engine, rows.part(piece))
+        out.append(slots if chain is None else np.matmul(slots, chain))
+    return np.concatenate(values), np.concatenate(out)
 
 
 def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array, Array]]:
-    """Portions of the rows with their states [r, 2^n] and derivatives by angle [r, S, 2^n]."""
+    """Portions of the rows with their states [r, 2 * 2^n] and derivatives by angle [r, S, 2 * 2^n], as (Re, Im)."""
     size, dim = engine.program.size, engine.dim
-    row_bytes = 4 * (size + 1) * (dim + size) * np.dtype(engine.dtype).itemsize
-    portion = max(1, _BYTES // row_bytes)
+    turn = math.pi / 2 * signs(engine.program.x, engine.program.z)
+    portion = max(1, _BYTES // (8 * (size + 1) * (2 * dim + 3 * size)))
     for start in range(0, len(rows), portion):
         piece = slice(start, min(start + portion, len(rows)))
         chosen = rows.part(piece)
-        half = engine.half_angles(chosen)
-        every = np.repeat(half[:, None, :], size + 1, axis=1)
-        every[:, np.arange(1, size + 1), np.arange(size)] += math.pi / 2 * signs(engine.program.x, engine.program.z)
-        each = RowSet(chosen.data, chosen.params, np.repeat(chosen.b, size + 1), np.repeat(chosen.k, size + 1))
-        nothing = np.empty((len(each), engine.width), dtype=engine.dtype)
-        angles = engine.angles_from(every.reshape(len(each), size))
-        re, im = engine.forward(angles, each, nothing, keep=True)
-        states = unblock(re, len(each), dim) + 1j * unblock(im, len(each), dim)
-        states = states.reshape(len(chosen), size + 1, dim)
+        half = np.repeat(engine.half_angles(chosen)[:, None, :], size + 1, axis=1)
+        half[:, np.arange(1, size + 1), np.arange(size)] += turn
+        each = RowSet(chosen.data, chosen.params, chosen.b.repeat(size + 1), chosen.k.repeat(size + 1))
+        unread = np.empty((len(each), engine.width), dtype=engine.dtype)
+        parts = engine.forward(engine.angles_from(half.reshape(len(each), size)), each, unread, keep=True)
+        states = np.concatenate([unblock(part, len(each), dim) for part in parts], axis=1)
+        states = states.reshape(len(chosen), size + 1, 2 * dim)
         yield piece, states[:, 0], states[:, 1:] / 2
 
 
-def _angle_jacobian(engine: Engine, rows: RowSet) -> Array:
-    """d a_s / d theta_i, [r, S, P]; [1, S, P] where no data occur."""
-    table = AngleTable.of(engine.program.angles, rows.params.shape[1], rows.data.shape[1])
-    if not len(table.slot):
-        return table.theta[None]
-    return table.jacobian(np.asarray(rows.data[rows.b], dtype=float))
+def _angle_jacobian(engine: Engine, rows: RowSet) -> Array | None:
+    """d a_s / d theta_i, [r, S, P], [1, S, P] where it does not depend on data, or None for the identity."""
+    table = engine.angle_table
+    if len(table.slot):
+        return table.jacobian(np.asarray(rows.data[rows.b], dtype=float))
+    size, n_params = table.theta.shape
+    return None if size == n_params and np.array_equal(table.theta, np.eye(size)) else table.theta[None]
 
 
-def _observed(engine: Engine, psi: Array) -> Array:
-    """O_m psi without constants, [r, M, 2^n]."""
-    readout = engine.program.readout
-    assert readout is not None and not isinstance(readout, Diagonal)  # noqa: S101, PT018  # the caller's branch
-    states = np.arange(engine.dim)
-    terms = []
-    for x, z in zip(readout.x, readout.z, strict=True):
+def _observed(engine: Engine, psi: Array) -> tuple[Array, Array]:
+    """Constant [M], and O_m psi without it, [r, M, 2 * 2^n]."""
+    readout, dim = engine.program.readout, engine.dim
+    if isinstance(readout, Diagonal):
+        table = readout.dense(dim).T
+        return np.zeros(len(table)), np.concatenate([table, table], axis=1) * psi[:, None, :]
+    if readout is None:
+        return np.zeros(0), np.zeros((len(psi), 0, 2 * dim))
+    states, amplitudes = np.arange(dim), psi[:, :dim] + 1j * psi[:, dim:]
+    total = np.zeros((len(psi), len(readout.constant), dim), dtype=complex)
+    for x, z, weights in zip(readout.x, readout.z, readout.weights, strict=True):
         source = states ^ x
         sign = 1 - 2.0 * (np.bitwise_count(source & z) & 1)
-        terms.append(1j ** int(np.bitwise_count(x & z)) * sign * psi[:, source])
-    return np.einsum("trj,tm->rmj", np.array(terms), readout.weights)
+        total += weights[:, None] * (1j ** int(np.bitwise_count(x & z)) * sign * amplitudes[:, source])[:, None, :]
+    return readout.constant, np.concatenate([total.real, total.imag], axis=2)

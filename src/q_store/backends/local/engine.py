@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from q_store.backends.local import kernels, threads
 from q_store.backends.local.code import Angles, Code, Rows, Terms, code, signs, terms
 from q_store.backends.local.program import Program, Strings
 from q_store.backends.local.simd import LANES
+from q_store.circuits.binding import AngleTable
 from q_store.errors import InputError
 
 Floats = npt.NDArray[Any]
@@ -86,6 +88,11 @@ class Engine:
         self.table_count = int(np.count_nonzero(self.shared.ops[:, 0] == kernels.TABLE))
         self._tables = aligned(2 * self.dim * self.table_count, self.dtype)
         self._half = np.zeros(program.size)
+
+    @cached_property
+    def angle_table(self) -> AngleTable:
+        """The program's angles as matrices over parameters and features."""
+        return AngleTable.of(self.program.angles, self.program.n_params, self.program.n_features)
 
     def memory(self, name: str, size: int) -> Floats:
         """`size` numbers to write to, kept between calls."""

@@ -63,7 +63,7 @@ class Program:
     """Rotations exp(-i a_s/2 P_s), s = 0..S-1, after |0...0> or a preparation.
 
     Attributes:
-        n_qubits: n.
+        n_qubits, n_params, n_features: n, P, D of the circuit.
         x, z: masks [S] of P_s (sign +).
         angles: a_s over parameters and features, radians.
         columns: (first, number) of the amplitude columns, or None.
@@ -71,6 +71,8 @@ class Program:
     """
 
     n_qubits: int
+    n_params: int
+    n_features: int
     x: Ints
     z: Ints
     angles: tuple[Angle, ...]
@@ -124,7 +126,7 @@ def _program(circuit: Circuit, rotations: list[Rotation], readout: Diagonal | St
     z = np.array([r.pauli.z for r in rotations], dtype=np.int64)
     angles = tuple(r.angle for r in rotations)
     columns = circuit.prepare.columns if circuit.prepare else None
-    return Program(circuit.n_qubits, x, z, angles, columns, readout)
+    return Program(circuit.n_qubits, circuit.n_params, circuit.n_features, x, z, angles, columns, readout)
 
 
 def _product(bits: list[Pauli], mask: int) -> Pauli:

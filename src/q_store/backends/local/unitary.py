@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.backends.local.engine import Engine, RowSet, block, check_norm, unblock
+from q_store.backends.local import products, threads
+from q_store.backends.local.engine import Engine, RowSet, aligned, block, check_norm, unblock
 from q_store.backends.local.program import Diagonal
 from q_store.backends.local.simd import LANES
 from q_store.jobs import Pullback
@@ -19,15 +20,26 @@ from q_store.jobs import Pullback
 Floats = npt.NDArray[Any]
 
 MAX_QUBITS = 8
-CHUNK = 4096
-"""Data rows a matrix product; fixed, so that sums do not depend on the number of threads."""
+CHUNK = 512
+"""Data rows a product; fixed, so that sums do not depend on the number of threads."""
+KEEP_BYTES = 64 << 20
+"""Final states are kept for the backward pass up to this size, else computed twice."""
 
 
 def pays(engine: Engine, rows: int) -> bool:
-    """Whether this path is open to a program with shared angles, and faster for so many rows."""
+    """Whether this path is open to a program with shared angles, and faster for so many rows.
+
+    Costs in vector operations a row: 2^n for each operation, against 2^n for each column of V, with 2^n rows through the circuit first.
+    """
     program = engine.program
-    few = rows < 6 * engine.dim
-    return not (few or program.n_qubits > MAX_QUBITS or program.columns is None or not isinstance(program.readout, Diagonal))
+    if program.n_qubits > MAX_QUBITS or program.columns is None or not isinstance(program.readout, Diagonal):
+        return False
+    direct = rows * len(engine.shared.ops) * _OPERATION
+    return direct > engine.dim * (rows + len(engine.shared.ops) * _OPERATION)
+
+
+_OPERATION = 3.0
+"""Vector operations of a rotation over those of one column of a product, measured."""
 
 
 class UnitaryFirst:
@@ -39,55 +51,100 @@ class UnitaryFirst:
 
     def __init__(self, engine: Engine, rows: RowSet) -> None:
         """Run the basis states."""
-        self.engine = engine
-        first, number = engine.program.columns or (0, 0)
-        self.x = rows.data[:, first : first + number] if rows.data.shape[1] != number else rows.data
-        self.number = number
-        dim = engine.dim
-        index = np.arange(number)
-        basis = RowSet(np.eye(number, max(engine.dim, first + number), first, dtype=engine.dtype), rows.params, index, rows.k[:1].repeat(number))
-        self.angles = engine.angles(basis, lanes=False)
-        self.states = engine.forward(self.angles, basis, np.zeros((number, engine.width), dtype=engine.dtype), keep=True)
+        self.engine, self.x = engine, rows.data
+        self.first, self.number = engine.program.columns or (0, 0)
+        self.width = max(engine.dim, LANES)
+        index = np.arange(self.number)
+        basis = np.eye(self.number, self.first + self.number, self.first, dtype=engine.dtype)
+        columns = RowSet(basis, rows.params, index, rows.k[:1].repeat(self.number))
+        self.angles = engine.angles(columns, lanes=False)
+        unread = np.empty((self.number, engine.width), dtype=engine.dtype)
+        self.states = engine.forward(self.angles, columns, unread, keep=True)
         self.is_real = engine.program.real_prefix == engine.program.size
-        parts = self.states[:1] if self.is_real else self.states
-        self.v = [unblock(part, number, dim) for part in parts]
+        self.v = [self._padded(unblock(part, self.number, engine.dim)) for part in self.states[: 1 if self.is_real else 2]]
         readout = engine.program.readout
-        assert isinstance(readout, Diagonal)  # noqa: S101  # `pays` has checked it
-        self.table = np.ascontiguousarray(np.concatenate([readout.dense(dim), np.ones((dim, 1))], axis=1), dtype=engine.dtype)
+        table = readout.dense(engine.dim) if isinstance(readout, Diagonal) else np.zeros((engine.dim, 0))
+        self.n_values = table.shape[1]
+        self.read_width = -(-self.n_values // LANES) * LANES
+        self.table = np.zeros((self.width, self.read_width), dtype=engine.dtype)
+        self.table[: engine.dim, : self.n_values] = table
 
-    def _chunks(self) -> list[slice]:
-        return [slice(a, min(a + CHUNK, len(self.x))) for a in range(0, len(self.x), CHUNK)]
+    def _padded(self, v: Floats) -> Floats:
+        out = aligned(self.number * self.width, self.engine.dtype)
+        out[:] = 0
+        out.reshape(self.number, self.width)[:, : v.shape[1]] = v
+        return out
 
-    def values(self, out: Floats) -> None:
-        """Write values [B, M]."""
-        for rows in self._chunks():
-            self._values([self.x[rows] @ v for v in self.v], out[rows])
+    def _ranges(self) -> list[tuple[int, int]]:
+        chunks = -(-len(self.x) // CHUNK)
+        return threads.split(chunks, self.engine.n_threads if chunks > 1 else 1, 1)
 
-    def _values(self, psi: list[Floats], out: Floats) -> None:
-        p = psi[0] * psi[0]
-        if len(psi) > 1:
-            p += psi[1] * psi[1]
-        read = p @ self.table
-        deviation = np.abs(read[:, -1] - 1).max()
-        check_norm(float(deviation))
-        out[:] = read[:, :-1]
+    def _psi(self, x: Floats, out: Floats) -> list[Floats]:
+        """Final states of some rows, written to out[parts, rows * width]."""
+        for v, part in zip(self.v, out, strict=True):
+            products.multiply(x, self.first, v, self.width, part)
+        return list(out)
+
+    def _read(self, psi: list[Floats], out: Floats) -> float:
+        rows = len(out)
+        p, read = aligned(rows * self.width, self.engine.dtype), aligned(rows * self.read_width, self.engine.dtype)
+        deviation: float = products.probabilities(psi[0], psi[1] if len(psi) > 1 else psi[0][:0], self.width, p)
+        products.multiply(p.reshape(rows, self.width), 0, self.table.reshape(-1), self.read_width, read)
+        out[:] = read.reshape(rows, self.read_width)[:, : self.n_values]
+        return deviation
+
+    def values(self, out: Floats, kept: Floats | None = None) -> None:
+        """Write values [B, M]; keep the final states in kept[parts, B * width]."""
+
+        def task(_: int, first: int, last: int) -> float:
+            scratch = aligned(len(self.v) * CHUNK * self.width, self.engine.dtype).reshape(len(self.v), -1)
+            worst = []
+            for chunk in range(first, last):
+                rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.x)))
+                size = (rows.stop - rows.start) * self.width
+                place = scratch[:, :size] if kept is None else kept[:, rows.start * self.width : rows.start * self.width + size]
+                worst.append(self._read(self._psi(self.x[rows], place), out[rows]))
+            return float(np.max(worst))
+
+        check_norm(*threads.run(task, self._ranges()))
 
     def vjp(self, out: Floats, pullback: Pullback) -> Floats:
         """Write values [B, M]; return the slots' derivatives [S]."""
-        kept = [[self.x[rows] @ v for v in self.v] for rows in self._chunks()]
-        for rows, psi in zip(self._chunks(), kept, strict=True):
-            self._values(psi, out[rows])
-        cotangents = np.asarray(pullback(out), dtype=self.engine.dtype)
-        total = [np.zeros((self.number, self.engine.dim)) for _ in self.v]
-        columns = np.ascontiguousarray(self.table[:, :-1].T)
-        for rows, psi in zip(self._chunks(), kept, strict=True):
-            h = cotangents[rows] @ columns
-            for part, amplitude in zip(total, psi, strict=True):
-                part += self.x[rows].T @ (h * amplitude)
-        blocks = -(-self.number // LANES)
-        size = blocks * self.engine.dim * LANES
-        for name, part in zip(("lre", "lim"), total, strict=False):
-            self.engine.memory(name, size)[:size] = block(part)
+        size = len(self.x) * self.width
+        keep = size * len(self.v) * np.dtype(self.engine.dtype).itemsize <= KEEP_BYTES
+        kept = self.engine.memory("kept", len(self.v) * size).reshape(len(self.v), size) if keep else None
+        self.values(out, kept)
+        lam = self._pulled(np.ascontiguousarray(pullback(out), dtype=self.engine.dtype), kept)
+        length = -(-self.number // LANES) * LANES * self.engine.dim
+        for name, part in zip(("lre", "lim"), lam, strict=False):
+            self.engine.memory(name, length)[:] = block(part[:, : self.engine.dim])
         if self.is_real:
-            self.engine.memory("lim", size)[:size] = 0
+            self.engine.memory("lim", length)[:] = 0
         return self.engine.backward(self.angles, self.number, self.states, None)
+
+    def _pulled(self, cotangents: Floats, kept: Floats | None) -> Floats:
+        """Lambda [parts, columns, width]: sums over fixed chunks, added up in order."""
+        chunks = -(-len(self.x) // CHUNK)
+        length = self.number * self.width
+        sums = np.zeros((chunks, len(self.v), length), dtype=self.engine.dtype)
+        columns = np.ascontiguousarray(self.table[:, : self.n_values].T).reshape(-1)
+
+        def task(_: int, first: int, last: int) -> float:
+            scratch = aligned(len(self.v) * CHUNK * self.width, self.engine.dtype).reshape(len(self.v), -1)
+            weights = aligned(CHUNK * self.width, self.engine.dtype)
+            for chunk in range(first, last):
+                rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.x)))
+                size, x = (rows.stop - rows.start) * self.width, self.x[rows]
+                if kept is None:
+                    psi = self._psi(x, scratch[:, :size])
+                else:
+                    psi = list(kept[:, rows.start * self.width : rows.start * self.width + size])
+                h = weights[:size]
+                products.multiply(cotangents[rows], 0, columns, self.width, h)
+                for part, total in zip(psi, sums[chunk], strict=True):
+                    products.scale(h, part)
+                    products.add_transposed(x, self.first, self.number, part, self.width, total)
+            return 0.0
+
+        threads.run(task, self._ranges())
+        return sums.sum(axis=0, dtype=np.float64).reshape(len(self.v), self.number, self.width)
