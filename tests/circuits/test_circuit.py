@@ -35,6 +35,7 @@ def test_binding_many_rows_is_binding_each(circuit, draw):
     np.testing.assert_allclose(bound, np.array(one).reshape(5, -1), atol=1e-12)
     np.testing.assert_allclose(circuit.bind(data, params[0])[3], by_hand(circuit, data[3], params[0]), atol=1e-12)
     np.testing.assert_allclose(circuit.bind(data[2], params)[4], by_hand(circuit, data[2], params[4]), atol=1e-12)
+    np.testing.assert_array_equal(circuit.bind(data, params), bound)  # binding leaves the table as it was
 
 
 @given(circuits(), st.data())
