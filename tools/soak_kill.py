@@ -1,0 +1,151 @@
+"""Kill trainings with SIGKILL at random moments, resume them, and compare the parameters with an unbroken run.
+
+Usage: python tools/soak_kill.py [--kills 50] [--model compact] [--data bundled] [--epochs 6] [--seed 0] [--out FILE]
+A run is killed up to three times before it may end. Moments: after a random time, when the run folder appears, when
+a random epoch is written, while a checkpoint is being written. Exit code 1 when any digest differs or a resume fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE = 600.0
+"""Seconds after which a training that should have ended counts as hung."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and the command for it."""
+
+    model: str
+    data: str
+    epochs: int
+
+    def start(self, folder: Path, *more: str) -> subprocess.Popen[str]:
+        """Start the training in `folder`, or go on with it when it is there."""
+        words = ["train", "--resume", str(folder)] if folder.exists() else ["train", self.model, "--out", str(folder)]
+        if not folder.exists():
+            words += ["--data", self.data, "--epochs", str(self.epochs)]
+        command = [sys.executable, "-m", "q_store", *words, "--no-control", "--json", *more]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def finish(self, folder: Path) -> str:
+        """Train to the end without a kill; the digest of the parameters."""
+        with self.start(folder) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        if process.returncode:
+            raise SystemExit(f"the training in {folder.name} ended with {process.returncode}: {err}")
+        return str(json.loads(out.splitlines()[-1])["parameters_sha256"])
+
+
+def partial(folder: Path) -> bool:
+    """Whether a checkpoint is being written right now."""
+    return any(folder.glob("checkpoints/.*"))
+
+
+def epochs(folder: Path) -> int:
+    """Epochs in the metrics."""
+    path = folder / "metrics.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def moment(kind: str, chance: random.Random, plan: Plan, whole: float) -> tuple[float, int]:
+    """(longest wait in seconds, epochs to wait for) of a kind of moment; the wait bounds every kind."""
+    if kind == "time":
+        return chance.uniform(0, whole), sys.maxsize
+    return 3 * whole, chance.randint(1, plan.epochs) if kind == "epoch" else sys.maxsize
+
+
+def strike(process: subprocess.Popen[str], folder: Path, kind: str, wait: float, wanted: int) -> str:
+    """Wait for the moment and kill; what the folder looked like then, empty when the training was faster."""
+    began, old = time.perf_counter(), epochs(folder)
+    skip = int(1000 * wait) % 4  # which of the next checkpoints
+    while process.poll() is None and time.perf_counter() - began < wait:
+        if kind == "folder" and folder.exists():
+            break
+        if kind == "epoch" and epochs(folder) >= min(wanted, old + wanted):
+            break
+        if kind == "saving" and partial(folder):
+            if skip <= 0:
+                break
+            skip -= 1
+            while partial(folder) and process.poll() is None:
+                pass
+    if process.poll() is not None:
+        process.communicate()
+        return ""
+    process.kill()
+    process.communicate()
+    seen = "no folder yet" if not folder.exists() else f"{epochs(folder)} epochs written"
+    has = "a checkpoint" if (folder / "checkpoints" / "last.npz").exists() else "no checkpoint"
+    half = ", a half-written one beside it" if partial(folder) else ""
+    return f"{time.perf_counter() - began:.2f} s, {seen}, {has}{half}"
+
+
+def soak(plan: Plan, kills: int, seed: int, place: Path, write: list[str]) -> int:
+    """Kill until `kills` were counted; the number of runs whose digest differs."""
+    began = time.perf_counter()
+    expected = plan.finish(place / "unbroken")
+    whole = time.perf_counter() - began
+    note(write, f"unbroken run: {whole:.1f} s, parameters {expected}")
+    chance, done, run, wrong = random.Random(seed), 0, 0, 0  # noqa: S311  # moments, not secrets
+    while done < kills:
+        run += 1
+        folder = place / f"run-{run}"
+        for _ in range(chance.randint(1, 3)):
+            kind = chance.choice(["time", "folder", "epoch", "epoch", "saving", "saving"])
+            wait, wanted = moment(kind, chance, plan, whole)
+            state = strike(plan.start(folder), folder, kind, wait, wanted)
+            if state:
+                done += 1
+                note(write, f"kill {done:3d}  run {run:3d}  moment: {kind:6s}  after {state}")
+        found = plan.finish(folder)
+        wrong += found != expected
+        verdict = "the same parameters" if found == expected else f"DIFFERENT: {found}"
+        note(write, f"          run {run:3d}  resumed to the end: {verdict}")
+        shutil.rmtree(folder)
+    note(write, f"{done} kills in {run} runs: {run - wrong} ended like the unbroken run, {wrong} did not")
+    return wrong
+
+
+def note(write: list[str], line: str) -> None:
+    """Print the line and keep it for the transcript."""
+    print(line, flush=True)
+    write.append(line)
+
+
+def main() -> int:
+    """Read the options, soak, write the transcript."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--model", default="compact")
+    parser.add_argument("--data", default="bundled")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="where to write the transcript")
+    given = parser.parse_args()
+    name = given.data if given.data in {"bundled", "full"} else Path(given.data).name
+    lines: list[str] = []
+    note(
+        lines,
+        f"q-store train {given.model} --data {name} --epochs {given.epochs}, killed with SIGKILL (seed {given.seed})",
+    )
+    with tempfile.TemporaryDirectory() as place:
+        wrong = soak(Plan(given.model, given.data, given.epochs), given.kills, given.seed, Path(place), lines)
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
