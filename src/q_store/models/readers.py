@@ -6,6 +6,8 @@ Nothing is unpickled. Every damaged file ends in a DataError that names it.
 from __future__ import annotations
 
 import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -28,6 +30,11 @@ PART_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 ACCEPTED_KEYS = "x and y, or x_train, y_train and, where they exist, x_validation, y_validation, x_test, y_test"
 """What messages name; `npz` lists the aliases."""
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError, EOFError, OSError, ValueError,
+    KeyError, IndexError, TypeError, MemoryError, OverflowError, RuntimeError, SyntaxError,
+)  # fmt: skip
+"""What a damaged archive, or the header of a damaged array in it, raises."""
 
 
 def load(source: str | Path, *, seed: int = 0) -> Dataset:
@@ -106,32 +113,24 @@ def batches(
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """Every array of an `.npz` file, in memory; DataError when it is missing, damaged, or holds Python objects."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: expected an .npz archive, got a single array; save it with numpy.savez")
-            return {name: file[name] for name in file.files}
+        with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected an .npz file, got no such file; check the path") from error
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        SyntaxError,
-    ) as error:
-        if isinstance(error, DataError):
-            raise
+    except DAMAGE as error:
         remedy = (
             "save the arrays with a numeric type; pickled objects are never loaded because they can run code"
-            if "pickle" in str(error) or "Object arrays" in str(error)
-            else "the file is damaged or truncated: copy or save it again"
+            if "Object arrays" in str(error)
+            else "the file is damaged or truncated, or no .npz: copy it again, or save it with numpy.savez"
         )
         raise DataError(f"{path}: expected a readable .npz file, got: {error!r}; {remedy}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        file.read()  # to the end, where the checksum is compared
+    return array
 
 
 def _spellings(names: tuple[str, ...], words: tuple[str, ...], *, whole: bool) -> list[str]:

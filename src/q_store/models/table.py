@@ -60,6 +60,8 @@ def _label_column(fields: list[str]) -> int:
 
 def _numbers(text: str, columns: list[int], width: int, *, skip: int, where: Path) -> NDArray[Any]:
     """x as float64; a second, slow pass finds the line only when the fast one has failed."""
+    if sum(1 for line in text.splitlines() if line.strip()) == skip:
+        raise DataError(f"{where}: expected at least one row of values, got only column names; add rows")
     try:
         x = np.loadtxt(
             io.StringIO(text), delimiter=",", skiprows=skip, usecols=columns, ndmin=2, comments=None, quotechar='"'
@@ -67,9 +69,6 @@ def _numbers(text: str, columns: list[int], width: int, *, skip: int, where: Pat
     except ValueError as error:
         _explain(text, columns, width, skip, where)
         raise DataError(f"{where}: expected numbers, got: {error}; correct the file") from error
-    lines = sum(1 for line in text.splitlines() if line.strip()) - skip
-    if lines == 0 or len(x) == 0:
-        raise DataError(f"{where}: expected at least one row of values, got only column names; add rows")
     _check_widths(text, width, where)
     return x
 
