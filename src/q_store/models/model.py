@@ -23,6 +23,7 @@ from q_store.errors import ConfigError, DataError, RunError, ShapeError
 from q_store.events import Sink
 from q_store.jobs import SyncExecutor, drive
 from q_store.models import intake
+from q_store.models.blas import single_threaded
 from q_store.models.features import Features
 from q_store.models.trained import Encoded, Evaluation, Parameters, Trained, default_backend, encode
 from q_store.training.checkpoint import CheckpointFile
@@ -38,6 +39,8 @@ __all__ = ["Encoded", "Evaluation", "Model", "Trained"]
 Array = NDArray[Any]
 Reals = NDArray[np.float64]
 ReadoutKind = Callable[[int, int], Readout]
+# The products of a readout are too small for two threads, and a BLAS that waits for its threads by spinning takes a
+# hundred times longer on a busy machine: hence `single_threaded` around training and prediction.
 CHUNK = 8192
 """Rows of one job: memory does not grow with the data, and samples do not depend on anything but rows and seed."""
 
@@ -51,7 +54,9 @@ class Model:
         observables: what is measured; None for Z on every qubit.
         readout: makes a readout of (number of values, number of classes).
         loss: of (outputs, class numbers).
-        settings: of the training. circuit_scale: standard deviation of the first circuit parameters, radians.
+        settings: of the training.
+        circuit_scale: standard deviation of the first circuit parameters, radians.
+        penalty: L2 penalty on the readout weights; the smaller the weights, the less shot noise reaches the outputs.
         classes: the labels in the order of the outputs; None to take those of the training rows, ascending.
         class_names: for people, one a class; None for the labels themselves.
         name: for lists and files.
@@ -71,6 +76,7 @@ class Model:
         loss: Loss | None = None,
         settings: TrainingSettings | None = None,
         circuit_scale: float = 0.1,
+        penalty: float = 0.0,
         classes: Sequence[Any] | Array | None = None,
         class_names: Sequence[str] | None = None,
         name: str = "model",
@@ -81,7 +87,7 @@ class Model:
         self.observables.check(circuit.n_qubits)
         self.loss: Loss = CrossEntropy() if loss is None else loss
         self.settings = TrainingSettings() if settings is None else settings
-        self.circuit_scale = circuit_scale
+        self.circuit_scale, self.penalty = circuit_scale, penalty
         self.class_names = None if class_names is None else tuple(class_names)
         self.name, self.backend = name, backend
         self._asked_classes = None if classes is None else np.asarray(classes)
@@ -129,7 +135,8 @@ class Model:
         """Outputs [B, K], from exact values or from samples of that many shots a circuit."""
         trained, data = self.trained, self.encode(x).z
         plan = trained.objective.outputs(trained.vector, data, shots, seed, CHUNK)
-        return drive(plan, backend or self.backend or default_backend())
+        with single_threaded():
+            return drive(plan, backend or self.backend or default_backend())
 
     def predict_proba(self, x: Any) -> Reals:
         """Class probabilities [B, K], columns in the order of `classes`."""
@@ -219,7 +226,8 @@ class Model:
             sinks=sinks,
             checkpoints=None if checkpoint is None else CheckpointFile(checkpoint),
         )
-        result = trainer.fit((encoded.z, train), held_out, resume=resume)
+        with single_threaded():
+            result = trainer.fit((encoded.z, train), held_out, resume=resume)
         self.adopt(Trained(encoded.feature_map, trainer.objective, result.parameters, classes))
         self.result = result
         return self
@@ -252,7 +260,7 @@ class Model:
 
     def _objective(self, n_classes: int) -> Objective:
         readout = self.readout(self.observables.size, n_classes)
-        return Objective(self.circuit, self.observables, readout, self.loss, circuit_scale=self.circuit_scale)
+        return Objective(self.circuit, self.observables, readout, self.loss, self.penalty, self.circuit_scale)
 
     # ----------------------------------------------------------------------------------------------------------- files
 

@@ -47,7 +47,7 @@ class Definition:
         ansatz: number of features, at most `features.n_components`, -> circuit.
         observables: what is measured.
         readout: (number of values, number of classes) -> readout.
-        settings, circuit_scale: how it is trained, see `Model`.
+        settings, circuit_scale, penalty: how it is trained, see `Model`.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Definition:
     readout: Callable[[int, int], Readout]
     settings: TrainingSettings
     circuit_scale: float = 0.1
+    penalty: float = 0.0
 
     @cached_property
     def circuit(self) -> Circuit:
@@ -89,8 +90,9 @@ class Definition:
 
     def model(self, *, class_names: Sequence[str] | None = None, **options: Any) -> Model:
         """A fresh model; `options` go to `Model` (settings, loss, classes, backend)."""
-        given = {"settings": self.settings, "circuit_scale": self.circuit_scale, "name": self.name, **options}
-        return Model(self.features, self.circuit, self.observables, self.readout, class_names=class_names, **given)
+        own = {name: getattr(self, name) for name in ("name", "settings", "circuit_scale", "penalty")}
+        parts = self.features, self.circuit, self.observables, self.readout
+        return Model(*parts, class_names=class_names, **{**own, **options})
 
 
 def names() -> tuple[str, ...]:
