@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import circuits
@@ -63,6 +64,17 @@ def test_pushed_cliffords_end_in_the_frame(circuit, draw):
 @EXAMPLES
 @given(constant)
 def test_measured_bits_are_diagonal_strings(circuit):
+    assert_measured(circuit)
+
+
+@pytest.mark.parametrize("names", [["h"], ["h", "x"], ["v"], ["vi"], ["s", "h"], ["si", "h"], ["h", "z", "h"]])
+def test_the_bit_of_a_turned_basis_has_its_sign(names):
+    # a state with <X>, <Y> and <Z> apart from 0, so that a wrong sign shows
+    state = [op("ry", 0, angles=[0.7]), op("rz", 0, angles=[0.4])]
+    assert_measured(Circuit.build(1, [*state, *(op(name, 0) for name in names)]))
+
+
+def assert_measured(circuit):
     n = circuit.n_qubits
     kept, frame = push(lower(circuit), n)
     basis, bits = measured_frame(frame)
