@@ -1,15 +1,15 @@
 """The errors of q-store: one tree, every message says what was expected, what was got and the remedy.
 
-    QStoreError
-    ├── InputError (also ValueError)       an argument, a file or data that cannot be used
-    │   ├── ShapeError                     an array of the wrong shape
-    │   ├── CircuitError                   a circuit, gate or observable that is not well formed
-    │   │   └── GateError                  a gate that is unknown or cannot be expressed in a target
-    │   ├── DataError                      a data set that is missing, damaged or unusable
-    │   └── ConfigError                    an option that is unknown, contradictory or out of range
-    ├── CapabilityError                    a job that this backend cannot run; names one that can
-    ├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
-    └── StorageError (also OSError)        the disk refused: full, read-only, no permission
+QStoreError
+├── InputError (also ValueError)       an argument, a file or data that cannot be used
+│   ├── ShapeError                     an array of the wrong shape
+│   ├── CircuitError                   a circuit, gate or observable that is not well formed
+│   │   └── GateError                  a gate that is unknown or cannot be expressed in a target
+│   ├── DataError                      a data set that is missing, damaged or unusable
+│   └── ConfigError                    an option that is unknown, contradictory or out of range
+├── CapabilityError                    a job that this backend cannot run; names one that can
+├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
+└── StorageError (also OSError)        the disk refused: full, read-only, no permission
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Jobs and outcomes: thousands of circuits of one structure, asked for and answered at once.
 
-Rows are pairs (data row b, parameter row k); without `pairs` all B * K of them, row r = b * K + k. Outcomes come back in that order.
+Rows are pairs (data row b, parameter row k); without `pairs` all B * K of them, row r = b * K + k. Outcomes come back
+in that order.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ class Output(enum.Enum):
     EXPECTATION = "expectation"
     """Outcome.values[R, M]; sampled if shots are given, then variances[R, M] hold the squared standard errors."""
     SHIFTED = "shifted"
-    """Outcome.values[R, T, M] (counts[R, T, 2^n] without observables): the T shifted circuits of `gradients.shift_rules`; T = 2 P in the
-    plain case of one two-term gate a parameter: parameter i shifted by +pi/2 is row 2 i, by -pi/2 row 2 i + 1."""
+    """Outcome.values[R, T, M] (counts[R, T, 2^n] without observables): the T circuits of `circuits.shifts.shift_rules`.
+
+    In the plain case, one two-term gate a parameter, T = 2 P: parameter i moved by +pi/2 is row 2 i, by -pi/2 row 2 i + 1.
+    """
     STATE = "state"
     """Outcome.values[R, 2^n], complex amplitudes."""
     VJP = "vjp"
@@ -41,7 +44,9 @@ class Output(enum.Enum):
     JACOBIAN = "jacobian"
     """Outcome.values[R, M] and jacobian[R, M, P] = d value / d theta."""
     METRIC = "metric"
-    """Outcome.values[R, P, P], F = 4 Re[<d_i psi, d_j psi> - <d_i psi, psi><psi, d_j psi>] (Stokes et al., Quantum 4, 269)."""
+    """Outcome.values[R, P, P], F = 4 Re[<d_i psi, d_j psi> - <d_i psi, psi><psi, d_j psi>].
+
+    Stokes et al., Quantum 4, 269 (2020)."""
 
 
 EXACT_ONLY = frozenset({Output.STATE, Output.VJP, Output.JACOBIAN, Output.METRIC})
@@ -92,7 +97,7 @@ class Job:
         if self.shots is not None:
             _check_shots(self)
         if self.output in NEEDS_OBSERVABLES and not self.measured.items:
-            msg = f"expected observables for the output {self.output.value}, got none; pass Observables.local_z(n), for example"
+            msg = f"expected observables for the output {self.output.value}, got none; e.g. Observables.local_z(n)"
             raise InputError(msg)
         if (self.output is Output.VJP) != (self.pullback is not None):
             msg = "expected a pullback(values[R, M]) -> cotangents[R, M] with the output VJP, and only there"
@@ -138,7 +143,7 @@ def _check_arrays(job: Job) -> None:
     data = job.data
     if data is None:
         if circuit.n_features:
-            msg = f"expected data of shape [B, {circuit.n_features}], got none; the circuit has {circuit.n_features} features"
+            msg = f"expected data of shape [B, {circuit.n_features}], got none; the circuit reads features"
             raise ShapeError(msg)
         return
     if not (isinstance(data, np.ndarray) and data.dtype.kind == "f"):
@@ -155,7 +160,8 @@ def _check_pairs(job: Job) -> None:
         msg = f"expected pairs as an integer array of shape [R, 2] with R >= 1, got {pairs.dtype} {list(pairs.shape)}"
         raise ShapeError(msg)
     if pairs.min() < 0 or pairs[:, 0].max() >= job.n_data or pairs[:, 1].max() >= job.n_params:
-        msg = f"expected pairs (b, k) with b < {job.n_data} and k < {job.n_params}, got up to {pairs.max(axis=0).tolist()}"
+        got = pairs.max(axis=0).tolist()
+        msg = f"expected pairs (b, k) of 0 <= b < {job.n_data}, 0 <= k < {job.n_params}, got up to {got}"
         raise InputError(msg)
 
 
@@ -164,7 +170,12 @@ def _check_shots(job: Job) -> None:
         msg = f"expected shots=None for the output {job.output.value}, got {job.shots}; it is an exact quantity"
         raise InputError(msg)
     shots = np.asarray(job.shots)
-    if shots.dtype.kind not in "iu" or shots.ndim > 1 or (shots.ndim == 1 and shots.shape[0] != job.rows) or shots.min() < 1:
+    if (
+        shots.dtype.kind not in "iu"
+        or shots.ndim > 1
+        or (shots.ndim == 1 and shots.shape[0] != job.rows)
+        or shots.min() < 1
+    ):
         msg = f"expected shots as an integer of 1 or more, or one for each of the {job.rows} rows, got {job.shots!r}"
         raise InputError(msg)
 

@@ -65,7 +65,8 @@ def plan(circuit: Circuit, observables: Observables) -> Plan:
 def estimate(counts: npt.NDArray[Any], shots: npt.NDArray[Any], table: Reals) -> tuple[Reals, Reals]:
     """Means and squared standard errors [R, M] of a setting's share, from counts [R, 2^n].
 
-    The variance is the unbiased one, (E[d^2] - E[d]^2) / (shots - 1); with one shot it is unknown and reported as infinite.
+    The variance is the unbiased one, (E[d^2] - E[d]^2) / (shots - 1); with one shot it is unknown and reported as
+    infinite.
     """
     n = np.asarray(shots, dtype=float)[:, None]
     mean = counts @ table / n

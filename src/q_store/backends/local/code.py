@@ -50,7 +50,7 @@ class Terms(NamedTuple):
 
 
 class Angles(NamedTuple):
-    """Cosines and sines of the half angles: [S] for all rows, or [block][S][lane] if `lanes`; tables of diagonal runs."""
+    """Cosines and sines of half angles, [S] for all rows or [block][S][lane] if `lanes`; tables of diagonal runs."""
 
     c: Floats
     s: Floats
@@ -59,9 +59,9 @@ class Angles(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows of a job: row r starts from data[index[r], first : first + columns], or |0...0> if columns = 0."""
+    """Rows of a job: row r starts from data[row[r], first : first + columns], or |0...0> if columns = 0."""
 
-    index: Ints
+    row: Ints
     data: Floats
     first: int
     columns: int
@@ -85,19 +85,19 @@ def code(program: Program, dtype: Any, *, lanes: bool) -> Code:
         else:
             ops.append((TABLE, 0, 0, slot, 1))
     readout = program.readout
-    empty, nothing = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
-    diagonal = isinstance(readout, Diagonal)
-    strings = isinstance(readout, Strings)
+    none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
+    diagonal = readout if isinstance(readout, Diagonal) else Diagonal(none, none, nothing)
+    strings = readout if isinstance(readout, Strings) else Strings(none, none, nothing, nothing)
     return Code(
         np.array(ops, dtype=np.int64).reshape(-1, 5),
         program.z,
         program.real_prefix,
-        readout.column if diagonal else empty,
-        readout.state if diagonal else empty,
-        readout.weight.astype(dtype) if diagonal else nothing,
-        readout.x if strings else empty,
-        readout.z if strings else empty,
-        signs(readout.x, readout.z).astype(dtype) if strings else nothing,
+        diagonal.column,
+        diagonal.state,
+        diagonal.weight.astype(dtype),
+        strings.x,
+        strings.z,
+        signs(strings.x, strings.z).astype(dtype),
     )
 
 

@@ -33,7 +33,9 @@ def metric(engine: Engine, rows: RowSet) -> Array:
         overlap = np.matmul(d, np.stack([psi, turned], axis=2))
         slots = np.matmul(d, d.transpose(0, 2, 1)) - np.matmul(overlap, overlap.transpose(0, 2, 1))
         jacobian = _angle_jacobian(engine, rows.part(piece))
-        out[piece] = 4 * (slots if jacobian is None else np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian)))
+        out[piece] = 4 * (
+            slots if jacobian is None else np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian))
+        )
     return out
 
 

@@ -1,7 +1,8 @@
-"""Execution of one compiled program: values, final states and gradients of all rows, in fixed slices over the threads."""
+"""Execution of one compiled program: values, states and gradients of all rows, in fixed slices over the threads."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.backends.local import kernels, threads
+from q_store.backends.local import angles, kernels, threads
 from q_store.backends.local.code import Angles, Code, Rows, Terms, code, signs, terms
 from q_store.backends.local.program import Program, Strings
 from q_store.backends.local.simd import LANES
@@ -23,7 +24,7 @@ THREAD_WORK = 200_000
 """Vector updates (blocks x 2^n x operations) above which a second thread pays; about 0.3 ms."""
 NORM_TOLERANCE = 1e-3
 _ALIGNMENT = 64
-_NOTHING = {np.float32: np.zeros(0, np.float32), np.float64: np.zeros(0)}
+_NOTHING: dict[Any, Floats] = {np.float32: np.zeros(0, np.float32), np.float64: np.zeros(0)}
 
 
 def aligned(size: int, dtype: Any) -> Floats:
@@ -60,7 +61,8 @@ class Engine:
     """A program, its code for shared and for per-row angles, and the memory that it reuses (one job at a time).
 
     Attributes:
-        dim: 2^n. width: number of columns that a readout writes: values, or strings. table_count: number of diagonal runs.
+        dim: 2^n. width: number of columns that a readout writes: values, or strings. table_count: number of diagonal
+            runs.
         uses_data: whether an angle depends on data.
     """
 
@@ -84,7 +86,9 @@ class Engine:
         self.uses_data = any(a.uses_data for a in program.angles)
         self.dim = 1 << program.n_qubits
         readout = program.readout
-        self.width = 0 if readout is None else len(readout.x) if isinstance(readout, Strings) else len(readout.column) - 1
+        self.width = (
+            0 if readout is None else len(readout.x) if isinstance(readout, Strings) else len(readout.column) - 1
+        )
         self.table_count = int(np.count_nonzero(self.shared.ops[:, 0] == kernels.TABLE))
         self._tables = aligned(2 * self.dim * self.table_count, self.dtype)
         self._half = np.zeros(program.size)
@@ -105,7 +109,7 @@ class Engine:
         """sigma_s a_s / 2 in float64, [R, S]."""
         size, blocks = self.program.size, -(-len(rows) // LANES)
         out = np.zeros(blocks * size * LANES)
-        kernels.half_angles(self.terms, rows.params, rows.data, rows.b, rows.k, True, out)  # noqa: FBT003  # kernels take positions
+        angles.half_angles(self.terms, rows.params, rows.data, rows.b, rows.k, True, out)  # noqa: FBT003  # kernels take positions
         return unblock(out, len(rows), size)
 
     def angles(self, rows: RowSet, *, lanes: bool) -> Angles:
@@ -116,14 +120,28 @@ class Engine:
         c, s = self.memory("cosines", size), self.memory("sines", size)
         tables = _NOTHING[self.dtype] if lanes else self._tables
         code = self.single if lanes else self.shared
-        kernels.bind(self.terms, code.ops, code.masks, rows.params, rows.data, rows.b, rows.k, lanes, self.dim, half, c, s, tables)
+        angles.bind(
+            self.terms,
+            code.ops,
+            code.masks,
+            rows.params,
+            rows.data,
+            rows.b,
+            rows.k,
+            lanes,
+            self.dim,
+            half,
+            c,
+            s,
+            tables,
+        )
         return Angles(c, s, lanes, tables)
 
     def angles_from(self, half: Floats) -> Angles:
         """The same for given half angles [R, S], every row its own."""
         blocks = block(half)
         c, s = self.memory("cosines", len(blocks)), self.memory("sines", len(blocks))
-        kernels.sine_cosine(blocks, s, c)
+        angles.sine_cosine(blocks, s, c)
         return Angles(c, s, True, _NOTHING[self.dtype])  # noqa: FBT003  # a tuple for the kernels
 
     def ranges(self, blocks: int, ops: int, unit: int) -> list[tuple[int, int]]:
@@ -132,7 +150,10 @@ class Engine:
         return threads.split(blocks, parts, unit)
 
     def forward(self, angles: Angles, rows: RowSet, values: Floats, *, keep: bool) -> tuple[Floats, Floats]:
-        """Run all rows; values[R, width] are written, final states returned as blocks (only the last of each thread unless `keep`)."""
+        """Run all rows: values[R, width] are written, final states returned as blocks.
+
+        Without `keep` only the last block of each thread is there.
+        """
         instructions = self.single if angles.lanes else self.shared
         blocks = -(-len(rows) // LANES)
         ranges = self.ranges(blocks, len(instructions.ops), kernels.GROUP)
@@ -177,7 +198,18 @@ class Engine:
         def task(part: int, first: int, last: int) -> float:
             at = slice(None) if given else slice(part * size, (part + 1) * size)
             kernels.backward(
-                instructions, angles, self.program.n_qubits, *states, lre[at], lim[at], given, first, last, pull, slots, sums,
+                instructions,
+                angles,
+                self.program.n_qubits,
+                *states,
+                lre[at],
+                lim[at],
+                given,
+                first,
+                last,
+                pull,
+                slots,
+                sums,
                 work[part * (size + LANES) :],
             )
             return 0.0
@@ -194,7 +226,11 @@ def check_norm(*deviations: float) -> None:
     """Raise InputError unless amplitude rows have unit norm: all deviations are small, none is NaN."""
     if all(deviation <= NORM_TOLERANCE for deviation in deviations):
         return
-    what = "a value that is not a number" if any(d != d for d in deviations) else f"a squared norm off by {max(deviations):.3g}"
+    what = (
+        "a value that is not a number"
+        if any(math.isnan(d) for d in deviations)
+        else f"a squared norm off by {max(deviations):.3g}"
+    )
     msg = f"expected amplitude rows of unit norm, got {what}; scale each row to norm 1 first"
     raise InputError(msg)
 

@@ -1,13 +1,14 @@
 """The compiled kernels: blocks of sixteen samples through Pauli rotations, forward and adjoint.
 
-Layout: the state of a block is `re` and `im`, each [2^n] vectors of sixteen lanes, a lane a row of the job. For a string
-P = i^m X^x Z^z and a basis state j with partner k = j ^ x,
+Layout: the state of a block is `re` and `im`, each [2^n] vectors of sixteen lanes, a lane a row of the job. For a
+string P = i^m X^x Z^z and a basis state j with partner k = j ^ x,
 
     -i P |j> = sigma (-1)^|j & z| |k>        (m odd: real rotations, as RY)
     -i P |j> = -i sigma (-1)^|j & z| |k>     (m even, as RX, RZ),   sigma = +-1 by m, folded into the sine.
 
-The adjoint sweep keeps psi and lambda = H psi, H the effective observable sum_m cotangent_m O_m, and gets the derivative by the
-angle of P as Re <lambda| -i P psi> (Jones and Gacon, arXiv:2009.02823, for all samples and observables in one sweep).
+The adjoint sweep keeps psi and lambda = H psi, H the effective observable sum_m cotangent_m O_m, and gets the
+derivative by the angle of P as Re <lambda| -i P psi> (Jones and Gacon, arXiv:2009.02823, for all samples and
+observables in one sweep).
 
 All kernels of the family live in this file, because Numba's file cache does not see edits in functions of other files.
 """
@@ -16,22 +17,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from q_store.backends.local.simd import LANES, lane_sum, load, splat, store
 
 REAL, IMAGINARY, DIAGONAL, TABLE = 0, 1, 2, 3
-"""Kinds of an operation, column 0 of `ops`; columns 1-4: x mask, z mask, first slot (or first of the table's slots), number of slots."""
+"""Kinds of an operation, column 0 of `ops`; columns 1-4: x mask, z mask, first slot, number of slots (tables)."""
 GROUP = 16
-"""Blocks whose gradients are added up in one accumulator, in order; fixed, so that sums do not depend on the number of threads."""
+"""Blocks whose gradients share an accumulator, in order; fixed, so that sums do not depend on the threads."""
 
 _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
 _inline: Any = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 
 @_inline
-def _odd(j, z):  # type: ignore[no-untyped-def]
+def parity(j, z):
+    """Parity of the bits of j & z."""
     bits = j & z
     bits ^= bits >> 16
     bits ^= bits >> 8
@@ -42,20 +43,20 @@ def _odd(j, z):  # type: ignore[no-untyped-def]
 
 
 @_inline
-def _base(i, low):  # type: ignore[no-untyped-def]
+def _base(i, low):
     """The i-th basis state whose bit `low` is 0."""
     return ((i & ~(low - 1)) << 1) | (i & (low - 1))
 
 
 @_jit
-def _rotate_real(v, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
+def _rotate_real(v, at, dim, x, z, c, s):
     """Real rotation of one component (re or im); it acts on both alike."""
     low = x & -x
     negative = splat(v, 0.0) - s
     for i in range(dim >> 1):
         j = _base(i, low)
         k = j ^ x
-        t = negative if _odd(j, z) else s
+        t = negative if parity(j, z) else s
         a = load(v, at + j)
         b = load(v, at + k)
         store(v, at + j, c * a - t * b)
@@ -63,13 +64,13 @@ def _rotate_real(v, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _rotate_imaginary(re, im, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
+def _rotate_imaginary(re, im, at, dim, x, z, c, s):
     low = x & -x
     negative = splat(re, 0.0) - s
     for i in range(dim >> 1):
         j = _base(i, low)
         k = j ^ x
-        t = negative if _odd(j, z) else s
+        t = negative if parity(j, z) else s
         a, b = load(re, at + j), load(im, at + j)
         d, e = load(re, at + k), load(im, at + k)
         store(re, at + j, c * a + t * e)
@@ -79,17 +80,17 @@ def _rotate_imaginary(re, im, at, dim, x, z, c, s):  # type: ignore[no-untyped-d
 
 
 @_jit
-def _rotate_diagonal(re, im, at, dim, z, c, s):  # type: ignore[no-untyped-def]
+def _rotate_diagonal(re, im, at, dim, z, c, s):
     negative = splat(re, 0.0) - s
     for j in range(dim):
-        t = negative if _odd(j, z) else s
+        t = negative if parity(j, z) else s
         a, b = load(re, at + j), load(im, at + j)
         store(re, at + j, c * a + t * b)
         store(im, at + j, c * b - t * a)
 
 
 @_jit
-def _apply_table(re, im, at, dim, tables, first):  # type: ignore[no-untyped-def]
+def _apply_table(re, im, at, dim, tables, first):
     for j in range(dim):
         c = splat(re, tables[first + j])
         s = splat(re, tables[first + dim + j])
@@ -99,7 +100,7 @@ def _apply_table(re, im, at, dim, tables, first):  # type: ignore[no-untyped-def
 
 
 @_jit
-def _back_real(v, w, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
+def _back_real(v, w, at, dim, x, z, c, s):
     """One component of psi (v) and lambda (w): this rotation's derivative, then the rotation undone on both."""
     low = x & -x
     negative = splat(v, 0.0) - s
@@ -107,7 +108,7 @@ def _back_real(v, w, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
     for i in range(dim >> 1):
         j = _base(i, low)
         k = j ^ x
-        odd = _odd(j, z)
+        odd = parity(j, z)
         t = negative if odd else s
         a, b = load(v, at + j), load(v, at + k)
         p, q = load(w, j), load(w, k)
@@ -121,14 +122,14 @@ def _back_real(v, w, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _back_imaginary(re, im, lre, lim, at, dim, x, z, c, s):  # type: ignore[no-untyped-def]
+def _back_imaginary(re, im, lre, lim, at, dim, x, z, c, s):
     low = x & -x
     negative = splat(re, 0.0) - s
     total = splat(re, 0.0)
     for i in range(dim >> 1):
         j = _base(i, low)
         k = j ^ x
-        odd = _odd(j, z)
+        odd = parity(j, z)
         t = negative if odd else s
         a, b, d, e = load(re, at + j), load(im, at + j), load(re, at + k), load(im, at + k)
         p, q, u, v = load(lre, j), load(lim, j), load(lre, k), load(lim, k)
@@ -146,11 +147,11 @@ def _back_imaginary(re, im, lre, lim, at, dim, x, z, c, s):  # type: ignore[no-u
 
 
 @_jit
-def _back_diagonal(re, im, lre, lim, at, dim, z, c, s):  # type: ignore[no-untyped-def]
+def _back_diagonal(re, im, lre, lim, at, dim, z, c, s):
     negative = splat(re, 0.0) - s
     total = splat(re, 0.0)
     for j in range(dim):
-        odd = _odd(j, z)
+        odd = parity(j, z)
         t = negative if odd else s
         a, b, p, q = load(re, at + j), load(im, at + j), load(lre, j), load(lim, j)
         part = p * b - q * a
@@ -163,7 +164,7 @@ def _back_diagonal(re, im, lre, lim, at, dim, z, c, s):  # type: ignore[no-untyp
 
 
 @_jit
-def _back_table(re, im, lre, lim, at, dim, tables, first, sums, place):  # type: ignore[no-untyped-def]
+def _back_table(re, im, lre, lim, at, dim, tables, first, sums, place):
     """Undo a table; add Im(conj(lambda) psi) of every basis state to `sums`."""
     for j in range(dim):
         c = splat(re, tables[first + j])
@@ -177,36 +178,17 @@ def _back_table(re, im, lre, lim, at, dim, tables, first, sums, place):  # type:
 
 
 @_jit
-def phase_tables(ops, masks, dim, c, s, tables):  # type: ignore[no-untyped-def]
-    """Fill the tables exp(-i/2 sum_s a_s (-1)^|j & z_s|) of the TABLE operations: 2^n cosines, 2^n sines each, in order of `ops`."""
-    first = 0
-    for o in range(len(ops)):
-        if ops[o, 0] != TABLE:
-            continue
-        for j in range(dim):
-            tables[first + j] = 1.0
-            tables[first + dim + j] = 0.0
-        for slot in range(ops[o, 3], ops[o, 3] + ops[o, 4]):
-            for j in range(dim):
-                a, b = tables[first + j], tables[first + dim + j]
-                t = s[slot] if _odd(j, masks[slot]) else -s[slot]
-                tables[first + j] = a * c[slot] - b * t
-                tables[first + dim + j] = a * t + b * c[slot]
-        first += 2 * dim
-
-
-@_jit
-def _start(rows, block, re, at, dim):  # type: ignore[no-untyped-def]
-    """Load a block's amplitudes (or |0...0>); return the largest deviation of a squared norm from 1, NaN if there is one."""
+def _start(rows, block, re, at, dim):
+    """Load a block's amplitudes (or |0...0>); the largest deviation of a squared norm from 1, NaN if there is one."""
     zero = splat(re, 0.0)
     for j in range(dim):
         store(re, at + j, zero)
     worst = 0.0
-    for lane in range(min(LANES, len(rows.index) - block * LANES)):
+    for lane in range(min(LANES, len(rows.row) - block * LANES)):
         if rows.columns == 0:
             re[at * LANES + lane] = 1.0
             continue
-        row = rows.index[block * LANES + lane]
+        row = rows.row[block * LANES + lane]
         norm = 0.0
         for j in range(rows.columns):
             value = rows.data[row, rows.first + j]
@@ -219,7 +201,7 @@ def _start(rows, block, re, at, dim):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _run(code, angles, block, re, im, at, dim):  # type: ignore[no-untyped-def]
+def _run(code, angles, block, re, im, at, dim):
     """All operations on one block; the imaginary part is filled in where it first is needed."""
     zero = splat(re, 0.0)
     first = 0
@@ -250,7 +232,7 @@ def _run(code, angles, block, re, im, at, dim):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _put(values, block, m, vector, scratch):  # type: ignore[no-untyped-def]
+def _put(values, block, m, vector, scratch):
     """Write a vector to column m of the block's rows."""
     store(scratch, 0, vector)
     start = block * LANES
@@ -259,7 +241,7 @@ def _put(values, block, m, vector, scratch):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _read_diagonal(code, re, im, at, dim, block, values, work):  # type: ignore[no-untyped-def]
+def _read_diagonal(code, re, im, at, dim, block, values, work):
     """values = probabilities @ D, D by columns; `work` holds 2^n + 1 vectors."""
     for j in range(dim):
         a, b = load(re, at + j), load(im, at + j)
@@ -272,25 +254,25 @@ def _read_diagonal(code, re, im, at, dim, block, values, work):  # type: ignore[
 
 
 @_jit
-def _read_strings(code, re, im, at, dim, block, values, work):  # type: ignore[no-untyped-def]
+def _read_strings(code, re, im, at, dim, block, values, work):
     for t in range(len(code.string_x)):
         x, z = code.string_x[t], code.string_z[t]
-        even = _odd(x, z) == 0
+        even = parity(x, z) == 0
         total = splat(re, 0.0)
         for j in range(dim):
             k = j ^ x
             a, b, d, e = load(re, at + j), load(im, at + j), load(re, at + k), load(im, at + k)
             part = d * a + e * b if even else e * a - d * b
-            total = total - part if _odd(j, z) else total + part
+            total = total - part if parity(j, z) else total + part
         _put(values, block, t, splat(re, code.string_sign[t]) * total, work)
 
 
 @_jit
-def forward(code, angles, rows, n_qubits, re, im, keep, first_block, last_block, values, work):  # type: ignore[no-untyped-def]
+def forward(code, angles, rows, n_qubits, re, im, keep, first_block, last_block, values, work):
     """Blocks first_block..last_block-1 through the program; values[R, M] are read out where M > 0.
 
-    Block b of the final states is written at b if `keep`, else every block overwrites the one before. Returns the largest deviation of
-    a squared norm of the data from 1 (NaN if a value is not a number).
+    Block b of the final states is written at b if `keep`, else every block overwrites the one before. Returns the
+    largest deviation of a squared norm of the data from 1 (NaN if a value is not a number).
     """
     dim = 1 << n_qubits
     worst = 0.0
@@ -308,7 +290,7 @@ def forward(code, angles, rows, n_qubits, re, im, keep, first_block, last_block,
 
 
 @_jit
-def _get(cotangents, block, m, scratch, at):  # type: ignore[no-untyped-def]
+def _get(cotangents, block, m, scratch, at):
     start = block * LANES
     rows = min(LANES, len(cotangents) - start)
     for lane in range(rows):
@@ -319,7 +301,7 @@ def _get(cotangents, block, m, scratch, at):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _observe_diagonal(code, re, im, lre, lim, at, dim, block, cotangents):  # type: ignore[no-untyped-def]
+def _observe_diagonal(code, re, im, lre, lim, at, dim, block, cotangents):
     """lambda = sum_m cotangent_m O_m psi for diagonal O_m; the sum is gathered in lre."""
     for j in range(dim):
         store(lre, j, splat(re, 0.0))
@@ -335,18 +317,18 @@ def _observe_diagonal(code, re, im, lre, lim, at, dim, block, cotangents):  # ty
 
 
 @_jit
-def _observe_strings(code, re, im, lre, lim, at, dim, block, cotangents, work):  # type: ignore[no-untyped-def]
+def _observe_strings(code, re, im, lre, lim, at, dim, block, cotangents, work):
     for j in range(dim):
         store(lre, j, splat(re, 0.0))
         store(lim, j, splat(re, 0.0))
     for t in range(len(code.string_x)):
         x, z = code.string_x[t], code.string_z[t]
-        even = _odd(x, z) == 0
+        even = parity(x, z) == 0
         weight = splat(re, code.string_sign[t]) * _get(cotangents, block, t, work, 0)
         negative = splat(re, 0.0) - weight
         for j in range(dim):
             k = j ^ x
-            w = negative if _odd(j, z) else weight
+            w = negative if parity(j, z) else weight
             a, b = w * load(re, at + j), w * load(im, at + j)
             if even:
                 store(lre, k, load(lre, k) + a)
@@ -357,7 +339,7 @@ def _observe_strings(code, re, im, lre, lim, at, dim, block, cotangents, work): 
 
 
 @_jit
-def _sweep(code, angles, block, group, re, im, lre, lim, at, dim, slots, sums):  # type: ignore[no-untyped-def]
+def _sweep(code, angles, block, group, re, im, lre, lim, at, dim, slots, sums):
     """Back through the operations of one block, adding derivatives to slots[group] and sums[group]."""
     tables = 0
     for o in range(len(code.ops)):
@@ -386,12 +368,12 @@ def _sweep(code, angles, block, group, re, im, lre, lim, at, dim, slots, sums): 
 
 
 @_jit
-def backward(code, angles, n_qubits, re, im, lre, lim, given, first_block, last_block, cotangents, slots, sums, work):  # type: ignore[no-untyped-def]
+def backward(code, angles, n_qubits, re, im, lre, lim, given, first_block, last_block, cotangents, slots, sums, work):
     """The adjoint sweep over blocks whose final states lie in re, im (they are consumed).
 
-    lambda is made from the cotangents[R, M] of the values, or lies in lre, lim block by block if `given`. Adds to slots[group][S]
-    vectors of the derivatives by sigma_s a_s over the lanes, and to sums[group][table][2^n] for tables. With angles of their own for
-    every row a group is one block, else GROUP blocks.
+    lambda is made from the cotangents[R, M] of the values, or lies in lre, lim block by block if `given`. Adds to
+    slots[group][S] vectors of the derivatives by sigma_s a_s over the lanes, and to sums[group][table][2^n] for
+    tables. With angles of their own for every row a group is one block, else GROUP blocks.
     """
     dim = 1 << n_qubits
     for block in range(first_block, last_block):
@@ -409,8 +391,8 @@ def backward(code, angles, n_qubits, re, im, lre, lim, given, first_block, last_
 
 
 @_jit
-def gradients(code, n_qubits, groups, slots, sums, out):  # type: ignore[no-untyped-def]
-    """out[S], float64: derivatives summed over lanes and groups, tables resolved into their slots; by sigma_s a_s, not a_s."""
+def gradients(code, n_qubits, groups, slots, sums, out):
+    """out[S], float64: derivatives by sigma_s a_s, summed over lanes and groups, tables resolved into their slots."""
     dim = 1 << n_qubits
     n_slots = len(code.masks)
     tables = 0
@@ -427,76 +409,5 @@ def gradients(code, n_qubits, groups, slots, sums, out):  # type: ignore[no-unty
             for j in range(dim):
                 value = lane_sum(load(sums, (group * tables + table) * dim + j))
                 for s in range(slot, slot + code.ops[o, 4]):
-                    out[s] += -value if _odd(j, code.masks[s]) else value
+                    out[s] += -value if parity(j, code.masks[s]) else value
             table += 1
-
-
-@_jit
-def sine_cosine(half, s, c):  # type: ignore[no-untyped-def]
-    """Sines and cosines in float64 arithmetic, by quadrants of pi/2 and the Taylor series to x^17; error below 4e-16 for |x| < 1e5.
-
-    Plain arithmetic that LLVM turns into vectors, the same for every element whatever lies beside it.
-    """
-    for i in range(len(half)):
-        turns = np.rint(half[i] * 0.6366197723675814)
-        x = (half[i] - turns * 1.5707963267341256) - turns * 6.077100506303966e-11
-        x -= turns * 2.0222662487959506e-21
-        y = x * x
-        sine = x + x * y * (
-            -1.6666666666666666e-1 + y * (8.333333333333333e-3 + y * (-1.984126984126984e-4 + y * (2.7557319223985893e-6
-            + y * (-2.505210838544172e-8 + y * (1.6059043836821613e-10 + y * (-7.647163731819816e-13 + y * 2.8114572543455206e-15))))))
-        )
-        cosine = 1.0 - 0.5 * y + y * y * (
-            4.1666666666666664e-2 + y * (-1.388888888888889e-3 + y * (2.48015873015873e-5 + y * (-2.755731922398589e-7
-            + y * (2.08767569878681e-9 + y * (-1.1470745597729725e-11 + y * 4.779477332387385e-14)))))
-        )
-        quadrant = np.int64(turns) & 3
-        swapped = quadrant & 1
-        a = cosine if swapped else sine
-        b = sine if swapped else cosine
-        s[i] = -a if quadrant & 2 else a
-        c[i] = -b if (quadrant + 1) & 2 else b
-
-
-@_jit
-def half_angles(terms, params, data, row_b, row_k, lanes, out):  # type: ignore[no-untyped-def]
-    """Half angles of rows: out[S] for the first row, or out[block][S][lane] if `lanes` (zero in unused lanes).
-
-    Row by row and term by term, so that a row's angles do not depend on the rows beside it.
-    """
-    slots = len(terms.first) - 1
-    for r in range(len(row_b) if lanes else 1):
-        for s in range(slots):
-            total = 0.0
-            for t in range(terms.first[s], terms.first[s + 1]):
-                value = terms.weight[t]
-                if terms.param[t] >= 0:
-                    value *= params[row_k[r], terms.param[t]]
-                if terms.feature[t] >= 0:
-                    value *= data[row_b[r], terms.feature[t]]
-                total += value
-            out[((r // LANES) * slots + s) * LANES + r % LANES if lanes else s] = total
-
-
-@_jit
-def bind(terms, ops, masks, params, data, row_b, row_k, lanes, dim, half, c, s, tables):  # type: ignore[no-untyped-def]
-    """Half angles of rows, their cosines and sines, and the phase tables if there are any."""
-    half_angles(terms, params, data, row_b, row_k, lanes, half)
-    sine_cosine(half, s, c)
-    if len(tables):
-        phase_tables(ops, masks, dim, c, s, tables)
-
-
-@_jit
-def chain(terms, data, row_b, row_k, slots, out):  # type: ignore[no-untyped-def]
-    """out[k, i] += sum over rows and slots of slots[block][s][lane] d (sigma_s a_s) / d theta_i."""
-    n_slots = len(terms.first) - 1
-    for r in range(len(row_b)):
-        for s in range(n_slots):
-            g = 2.0 * slots[((r // LANES) * n_slots + s) * LANES + r % LANES]
-            for t in range(terms.first[s], terms.first[s + 1]):
-                if terms.param[t] >= 0:
-                    value = terms.weight[t] * g
-                    if terms.feature[t] >= 0:
-                        value *= data[row_b[r], terms.feature[t]]
-                    out[row_k[r], terms.param[t]] += value

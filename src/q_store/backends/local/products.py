@@ -1,7 +1,8 @@
 """Matrix products of float rows, on vectors of sixteen: the dense half of the unitary-first path.
 
-Our own and not the BLAS: its threads spin (a busy machine then loses a factor of ten on products this small) and its sums may depend on
-their number. Each kernel runs in the caller's thread; eight rows share every load of the right factor.
+Our own and not the BLAS: its threads spin (a busy machine then loses a factor of ten on products this small) and its
+sums may depend on their number. Each kernel runs in the caller's thread; eight rows share every load of the right
+factor.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @_jit
-def multiply(a, first, b, width, out):  # type: ignore[no-untyped-def]
-    """out[m, n] = sum_k a[m, first + k] b[k, n]; a[M, >= K] 2-D, b[K * width] and out[M * width] flat, width a multiple of 16."""
+def multiply(a, first, b, width, out):
+    """out[m, n] = sum_k a[m, first + k] b[k, n].
+
+    a[M, >= K] is 2-D, b[K * width] and out[M * width] are flat, width is a multiple of 16.
+    """
     rows, inner, tiles = len(a), len(b) // width, width // LANES
     for m in range(0, rows - 7, 8):
         for n in range(tiles):
@@ -51,7 +55,7 @@ def multiply(a, first, b, width, out):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def add_transposed(a, first, inner, b, width, out):  # type: ignore[no-untyped-def]
+def add_transposed(a, first, inner, b, width, out):
     """out[k, n] += sum_m a[m, first + k] b[m, n]; a[M, >= K], b[M * width] and out[K * width] flat, K = inner."""
     rows, tiles = len(a), width // LANES
     whole = inner // 8 * 8
@@ -90,8 +94,11 @@ def add_transposed(a, first, inner, b, width, out):  # type: ignore[no-untyped-d
 
 
 @_jit
-def probabilities(re, im, width, out):  # type: ignore[no-untyped-def]
-    """out = re^2 + im^2 (re^2 where im is empty), rows of `width`; the largest deviation of a row's sum from 1, NaN if there is one."""
+def probabilities(re, im, width, out):
+    """out = re^2 + im^2 (re^2 where im is empty), rows of `width`.
+
+    Returns the largest deviation of a row's sum from 1, NaN if there is one.
+    """
     tiles = width // LANES
     worst = 0.0
     for m in range(len(out) // width):
@@ -111,7 +118,7 @@ def probabilities(re, im, width, out):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def scale(h, v):  # type: ignore[no-untyped-def]
+def scale(h, v):
     """v *= h; flat, a multiple of 16."""
     for t in range(len(v) // LANES):
         store(v, t, load(v, t) * load(h, t))

@@ -1,8 +1,9 @@
 """Compilation of a circuit, and what is measured on it, to arrays that the kernels run.
 
-The pass does what no kernel then has to do: Clifford gates (CNOT chains, fixed X, H, S) are moved behind the rotations and disappear
-into their masks and into the observables; rotations that cannot change what is measured (a last RZ layer, everything outside the light
-cone) are left out; neighbouring diagonal rotations with shared angles become one table.
+The pass does what no kernel then has to do: Clifford gates (CNOT chains, fixed X, H, S) are moved behind the
+rotations and disappear into their masks and into the observables; rotations that cannot change what is measured (a
+last RZ layer, everything outside the light cone) are left out; neighbouring diagonal rotations with shared angles
+become one table.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Diagonal:
-    """Values that are linear in the probabilities of the final basis states, values = probabilities @ D, D stored by columns.
+    """Values that are linear in the probabilities of the final basis states: probabilities @ D, D by columns.
 
     Attributes:
         column: [M + 1], entries column[m]..column[m + 1] - 1 belong to value m.
@@ -138,7 +139,7 @@ def _product(bits: list[Pauli], mask: int) -> Pauli:
 
 
 def _outcomes(bits: list[Pauli], n_qubits: int) -> Ints:
-    """Measured outcome for each basis state [2^n]: bit k is the eigenvalue (1 for -1) of the diagonal string bits[k]."""
+    """Measured outcome of each basis state [2^n]: bit k is the eigenvalue (1 for -1) of the diagonal bits[k]."""
     states = np.arange(2**n_qubits)
     out = np.zeros(len(states), dtype=np.int64)
     for k, pauli in enumerate(bits):
@@ -196,6 +197,9 @@ def _expanded(observables: Observables) -> Iterator[tuple[tuple[float, Pauli], .
         k = len(item.qubits)
         for outcome in range(2**k):
             yield tuple(
-                ((-1.0) ** (subset & outcome).bit_count() / 2**k, Pauli(0, sum(1 << q for i, q in enumerate(item.qubits) if subset >> i & 1)))
+                (
+                    (-1.0) ** (subset & outcome).bit_count() / 2**k,
+                    Pauli(0, sum(1 << q for i, q in enumerate(item.qubits) if subset >> i & 1)),
+                )
                 for subset in range(2**k)
             )

@@ -1,6 +1,7 @@
 """The slow oracle: a dense state vector in complex128, gate matrices applied one by one.
 
-It shares nothing with the compiled engine but the circuit: it uses the gates' matrices, the engine their Pauli rotations.
+It shares nothing with the compiled engine but the circuit: it uses the gates' matrices, the engine their Pauli
+    rotations.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.circuits.circuit import PAULIEXP, PREPARE, Circuit, Op
-from q_store.circuits.gates import gate, pauli_matrix
+from q_store.circuits.circuit import PREPARE, Circuit, Op
+from q_store.circuits.gates import PAULIEXP, gate, pauli_matrix
 from q_store.circuits.observables import Marginal, Observables
 from q_store.jobs import Job
 
@@ -50,7 +51,9 @@ def matrix(op: Op, angles: npt.ArrayLike) -> Complex:
     values = np.asarray(angles, dtype=float)
     if op.gate == PAULIEXP:
         # by the eigenbasis of the Hermitian sum, not as a product of rotations
-        total = sum((c * pauli_matrix(letters) for letters, c in op.paulis), np.zeros((2 ** len(op.qubits),) * 2, complex))
+        total = sum(
+            (c * pauli_matrix(letters) for letters, c in op.paulis), np.zeros((2 ** len(op.qubits),) * 2, complex)
+        )
         energies, vectors = np.linalg.eigh(total)
         target: Any = (vectors * np.exp(-1j * values[0] * energies)) @ vectors.conj().T
     else:
@@ -82,7 +85,8 @@ def expectations(psi: Complex, observables: Observables, n_qubits: int) -> Reals
             columns.append(np.abs(psi) ** 2 @ weights)
         else:
             dense = sum(
-                (c * pauli_matrix(p.letters(range(n_qubits))) for c, p in item.terms), np.zeros((2**n_qubits,) * 2, complex)
+                (c * pauli_matrix(p.letters(range(n_qubits))) for c, p in item.terms),
+                np.zeros((2**n_qubits,) * 2, complex),
             )
             columns.append(np.einsum("ri,ij,rj->r", psi.conj(), dense, psi).real[:, None])
     return np.concatenate(columns, axis=1)
@@ -93,7 +97,10 @@ def metric(circuit: Circuit, data: npt.ArrayLike | None, params: npt.ArrayLike, 
     theta = np.asarray(params, dtype=float)
     psi = state(circuit, data, theta)
     derivatives = np.array(
-        [(state(circuit, data, theta + e) - state(circuit, data, theta - e)) / (2 * step) for e in step * np.eye(len(theta))]
+        [
+            (state(circuit, data, theta + e) - state(circuit, data, theta - e)) / (2 * step)
+            for e in step * np.eye(len(theta))
+        ]
     ).reshape(len(theta), len(psi))
     overlap = derivatives.conj() @ psi
     return np.asarray(4 * (derivatives.conj() @ derivatives.T - np.outer(overlap, overlap.conj())).real)

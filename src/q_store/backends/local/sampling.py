@@ -1,7 +1,8 @@
 """Shots: counts drawn by the alias method, one independent stream a row.
 
-The stream of a row is SplitMix64 started at a hash of (seed, row), so counts do not depend on threads, batches or arrival (Steele, Lea
-and Flood, OOPSLA 2014; Vose, IEEE Trans. Softw. Eng. 17, 972). Probabilities are resolved to 2^-32.
+The stream of a row is SplitMix64 started at a hash of (seed, row), so counts do not depend on threads, batches or
+arrival (Steele, Lea and Flood, OOPSLA 2014; Vose, IEEE Trans. Softw. Eng. 17, 972). Probabilities are resolved to
+2^-32.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ DENSE_QUBITS = 12
 
 
 @_jit
-def _mix(v):  # type: ignore[no-untyped-def]
+def _mix(v):
     v = (v ^ (v >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     v = (v ^ (v >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return v ^ (v >> np.uint64(31))
 
 
 @_jit
-def _alias(p, bins, stack):  # type: ignore[no-untyped-def]
-    """Vose's table: bin j keeps a draw below bins[j] >> 32 (of 2^32), else gives it to the state bins[j] & (2^32 - 1)."""
+def _alias(p, bins, stack):
+    """Vose's table: bin j keeps a draw below bins[j] >> 32 (of 2^32), else gives it to bins[j] & (2^32 - 1)."""
     dim = len(p)
     total = 0.0
     for j in range(dim):
@@ -62,7 +63,7 @@ def _alias(p, bins, stack):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _pick(bins, j, fraction):  # type: ignore[no-untyped-def]
+def _pick(bins, j, fraction):
     """The state of a draw, without a branch: which way it goes cannot be predicted."""
     entry = bins[j]
     other = entry & _LOW
@@ -71,7 +72,7 @@ def _pick(bins, j, fraction):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _count(bins, bits, state, shots, words, even, odd):  # type: ignore[no-untyped-def]
+def _count(bins, bits, state, shots, words, even, odd):
     """Draw `shots` states from one stream into the two histograms; up to 8 qubits a 64-bit word serves two shots."""
     shift = np.uint64(bits)
     left, at = shots, np.uint64(0)
@@ -99,7 +100,7 @@ def _count(bins, bits, state, shots, words, even, odd):  # type: ignore[no-untyp
 
 
 @_jit
-def sample_rows(probabilities, shots, seed, first, last, counts):  # type: ignore[no-untyped-def]
+def sample_rows(probabilities, shots, seed, first, last, counts):
     """counts[r, :] for rows first..last-1 of probabilities[R, 2^n]; shots[R]."""
     dim = probabilities.shape[1]
     bits = 0
@@ -119,7 +120,9 @@ def sample_rows(probabilities, shots, seed, first, last, counts):  # type: ignor
             counts[r, j] = even[j] + odd[j]
 
 
-def sample(probabilities: npt.NDArray[Any], shots: npt.NDArray[np.int64], seed: int, n_threads: int) -> npt.NDArray[np.int32]:
+def sample(
+    probabilities: npt.NDArray[Any], shots: npt.NDArray[np.int64], seed: int, n_threads: int
+) -> npt.NDArray[np.int32]:
     """Counts [R, 2^n] of `shots[r]` draws from each row of probabilities."""
     rows = len(probabilities)
     counts = np.empty(probabilities.shape, dtype=np.int32)

@@ -1,8 +1,9 @@
 """Short vectors for Numba: 16 numbers that LLVM keeps in registers.
 
-Sixteen samples sit side by side in every vector, so each amplitude of a block of samples is one load, one operation and one store
-(AVX-512), or two or four of them (AVX2, NEON); LLVM splits the vectors as the machine needs. Multiplications and additions carry the
-`contract` flag, so that they become fused multiply-adds; nothing is reassociated, and results do not depend on the machine's width.
+Sixteen samples sit side by side in every vector, so each amplitude of a block of samples is one load, one operation
+and one store (AVX-512), or two or four of them (AVX2, NEON); LLVM splits the vectors as the machine needs.
+Multiplications and additions carry the `contract` flag, so that they become fused multiply-adds; nothing is
+reassociated, and results do not depend on the machine's width.
 
     a = load(array, i)      # array: 1-D, contiguous, float32 or float64; i: position in vectors
     store(array, i, a * b + a)
@@ -25,7 +26,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 LANES = 16
 
 
-class VectorType(types.Type):  # type: ignore[misc]  # numba is untyped
+class VectorType(types.Type):
     """Sixteen floats."""
 
     def __init__(self, dtype: Any) -> None:
@@ -50,19 +51,19 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(place, _llvm_type(array_type.dtype).as_pointer())
 
 
-@intrinsic
-def load(_typing: Any, array: Any, index: Any) -> Any:
+def _load(_typing: Any, array: Any, index: Any) -> Any:
     """array[16 i : 16 i + 16] as a vector."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         position = context.cast(builder, args[1], sig.args[1], types.intp)
-        return builder.load(_pointer(context, builder, sig.args[0], args[0], position), align=sig.args[0].dtype.bitwidth // 8)
+        return builder.load(
+            _pointer(context, builder, sig.args[0], args[0], position), align=sig.args[0].dtype.bitwidth // 8
+        )
 
     return VectorType(array.dtype)(array, index), generate
 
 
-@intrinsic
-def store(_typing: Any, array: Any, index: Any, vector: Any) -> Any:
+def _store(_typing: Any, array: Any, index: Any, vector: Any) -> Any:
     """array[16 i : 16 i + 16] = vector."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -74,8 +75,7 @@ def store(_typing: Any, array: Any, index: Any, vector: Any) -> Any:
     return types.void(array, index, vector), generate
 
 
-@intrinsic
-def splat(_typing: Any, array: Any, scalar: Any) -> Any:
+def _splat(_typing: Any, array: Any, scalar: Any) -> Any:
     """Sixteen times a scalar, in the array's type."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -88,11 +88,10 @@ def splat(_typing: Any, array: Any, scalar: Any) -> Any:
     return VectorType(array.dtype)(array, scalar), generate
 
 
-@intrinsic
-def lane_sum(_typing: Any, vector: Any) -> Any:
+def _lane_sum(_typing: Any, vector: Any) -> Any:
     """Sum of the sixteen lanes, by halves."""
 
-    def generate(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         value, width = args[0], LANES
         while width > 1:
             width //= 2
@@ -105,6 +104,13 @@ def lane_sum(_typing: Any, vector: Any) -> Any:
     return vector.dtype(vector), generate
 
 
+# Numba reads their signatures without the typing context; a type checker would not.
+load: Any = intrinsic(_load)
+store: Any = intrinsic(_store)
+splat: Any = intrinsic(_splat)
+lane_sum: Any = intrinsic(_lane_sum)
+
+
 def _operation(op: Callable[..., Any], method: str) -> None:
     @infer_global(op)
     class _Typing(AbstractTemplate):  # type: ignore[misc]
@@ -113,7 +119,7 @@ def _operation(op: Callable[..., Any], method: str) -> None:
                 return signature(args[0], *args)
             return None
 
-    @lower_builtin(op, VectorType, VectorType)  # type: ignore[untyped-decorator]
+    @lower_builtin(op, VectorType, VectorType)
     def _lower(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         return getattr(builder, method)(args[0], args[1], flags=("contract", "nsz"))
 

@@ -1,7 +1,7 @@
 """A small thread pool for kernels that release the GIL.
 
-Our own, and not Numba's `prange`: its OpenMP layer aborts in forked children (DataLoader workers), its workqueue layer when two threads
-enter. Waiting is passive, so an idle thread costs nothing on a busy machine.
+Our own, and not Numba's `prange`: its OpenMP layer aborts in forked children (DataLoader workers), its workqueue
+layer when two threads enter. Waiting is passive, so an idle thread costs nothing on a busy machine.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 _pool: ThreadPoolExecutor | None = None
 
@@ -22,7 +23,7 @@ def split(blocks: int, parts: int, unit: int) -> list[tuple[int, int]]:
     """At most `parts` ranges that cover 0..blocks-1, cut at multiples of `unit`."""
     units = -(-blocks // unit)
     cuts = [min(blocks, units * p // parts * unit) for p in range(parts + 1)]
-    return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
 def run(task: Callable[[int, int, int], float], ranges: list[tuple[int, int]]) -> list[float]:

@@ -1,7 +1,8 @@
 """Unitary first: for many data rows and one parameter row, run the 2^n basis states through the circuit and multiply.
 
-With V[j] the final state of basis state j, all final states are X V (one matrix product). The gradient of the whole batch needs the
-adjoint sweep over 2^n columns only: sum_b Re <lambda_b| dU x_b> = sum_j Re <Lambda_j| dU e_j> with Lambda = X^T lambda.
+With V[j] the final state of basis state j, all final states are X V (one matrix product). The gradient of the whole
+batch needs the adjoint sweep over 2^n columns only: sum_b Re <lambda_b| dU x_b> = sum_j Re <Lambda_j| dU e_j> with
+Lambda = X^T lambda.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ KEEP_BYTES = 64 << 20
 def pays(engine: Engine, rows: int) -> bool:
     """Whether this path is open to a program with shared angles, and faster for so many rows.
 
-    Costs in vector operations a row: 2^n for each operation, against 2^n for each column of V, with 2^n rows through the circuit first.
+    Costs in vector operations a row: 2^n for each operation, against 2^n for each column of V, with 2^n rows through
+        the circuit first.
     """
     program = engine.program
     if program.n_qubits > MAX_QUBITS or program.columns is None or not isinstance(program.readout, Diagonal):
@@ -61,7 +63,9 @@ class UnitaryFirst:
         unread = np.empty((self.number, engine.width), dtype=engine.dtype)
         self.states = engine.forward(self.angles, columns, unread, keep=True)
         self.is_real = engine.program.real_prefix == engine.program.size
-        self.v = [self._padded(unblock(part, self.number, engine.dim)) for part in self.states[: 1 if self.is_real else 2]]
+        self.v = [
+            self._padded(unblock(part, self.number, engine.dim)) for part in self.states[: 1 if self.is_real else 2]
+        ]
         readout = engine.program.readout
         table = readout.dense(engine.dim) if isinstance(readout, Diagonal) else np.zeros((engine.dim, 0))
         self.n_values = table.shape[1]
@@ -102,7 +106,11 @@ class UnitaryFirst:
             for chunk in range(first, last):
                 rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.x)))
                 size = (rows.stop - rows.start) * self.width
-                place = scratch[:, :size] if kept is None else kept[:, rows.start * self.width : rows.start * self.width + size]
+                place = (
+                    scratch[:, :size]
+                    if kept is None
+                    else kept[:, rows.start * self.width : rows.start * self.width + size]
+                )
                 worst.append(self._read(self._psi(self.x[rows], place), out[rows]))
             return float(np.max(worst))
 
@@ -147,4 +155,5 @@ class UnitaryFirst:
             return 0.0
 
         threads.run(task, self._ranges())
-        return sums.sum(axis=0, dtype=np.float64).reshape(len(self.v), self.number, self.width)
+        total: Floats = sums.sum(axis=0, dtype=np.float64)
+        return total.reshape(len(self.v), self.number, self.width)
