@@ -20,12 +20,15 @@ from q_store.errors import CapabilityError, CircuitError, GateError, ShapeError
 
 qiskit = pytest.importorskip("qiskit")
 from qiskit import QuantumCircuit  # noqa: E402 - after the check that it is there
-from qiskit.circuit import AnnotatedOperation, ControlModifier, InverseModifier, Parameter, ParameterVector  # noqa: E402
+from qiskit import circuit as qiskit_circuit  # noqa: E402
 from qiskit.circuit import library as lib  # noqa: E402
 from qiskit.circuit.library import get_standard_gate_name_mapping  # noqa: E402
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector, random_clifford, random_unitary  # noqa: E402
 
 STANDARD = get_standard_gate_name_mapping()
+AnnotatedOperation, ControlModifier = qiskit_circuit.AnnotatedOperation, qiskit_circuit.ControlModifier
+InverseModifier, PowerModifier = qiskit_circuit.InverseModifier, qiskit_circuit.PowerModifier
+Parameter, ParameterVector = qiskit_circuit.Parameter, qiskit_circuit.ParameterVector
 UNITARY = sorted(name for name in STANDARD if name not in {"delay", "measure", "reset"})
 A, B = Parameter("a"), Parameter("b")
 ELEMENTARY = {("rx", 0), ("ry", 0), ("rz", 0), ("h", 0), ("s", 0), ("si", 0), ("x", 1)}
@@ -139,6 +142,8 @@ def test_every_standard_gate_comes_in_with_controls(name):
         lib.RVGate(0.1, 0.2, 0.3),
         AnnotatedOperation(lib.TGate(), [InverseModifier(), ControlModifier(2, 1)]),
         AnnotatedOperation(lib.RXGate(0.3), InverseModifier()),
+        # Qiskit's synthesis would take the gate's own qubits for fresh ancillas
+        AnnotatedOperation(lib.CCZGate(), [ControlModifier(2), PowerModifier(1)]),
     ],
     ids=lambda gate: gate.name,
 )

@@ -53,7 +53,7 @@ def expand(ops: Iterable[Op], known: Known) -> list[Op]:
         if letters is None:
             out.append(each)
             continue
-        partner = _partner(flat, k, letters, done, known)
+        partner = _partner(flat, k, letters, known)
         if partner is None:
             out += _ladder(letters, each.qubits, _angle(each))
         else:
@@ -104,13 +104,13 @@ def _angle(each: Op) -> Angle:
     return each.angles[0] * (2 * each.paulis[0][1]) if each.paulis else each.angles[0]
 
 
-def _partner(flat: Sequence[Op], k: int, letters: str, done: set[int], known: Known) -> int | None:
+def _partner(flat: Sequence[Op], k: int, letters: str, known: Known) -> int | None:
     """The rotation that shares two CNOT with flat[k]: next on both qubits, other letters on both."""
     if len(letters) != 2:
         return None
     pair = flat[k].qubits
     for other in range(k + 1, len(flat)):
-        if other in done or not set(flat[other].wires) & set(pair):
+        if not set(flat[other].wires) & set(pair):
             continue
         word = _letters(flat[other], known)
         if word is None or set(flat[other].wires) != set(pair):
