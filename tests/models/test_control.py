@@ -172,6 +172,10 @@ def test_too_few_columns_are_refused():
 
 def test_blas_threads_are_restored():
     before = [getter() for getter, _ in blas._controls()]
-    with blas.single_threaded():
-        assert [getter() for getter, _ in blas._controls()] == [1] * len(before)
+    first, second = blas.single_threaded(), blas.single_threaded()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert [getter() for getter, _ in blas._controls()] == [1] * len(before)
+    second.__exit__(None, None, None)
     assert [getter() for getter, _ in blas._controls()] == before

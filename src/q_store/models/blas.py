@@ -12,25 +12,39 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from itertools import product
+from threading import Lock
 
 LINKED = ("numpy._core._multiarray_umath", "scipy.linalg._fblas")
 """Extension modules linked with BLAS; the wheels of NumPy and SciPy each bring their own copy."""
+
+
+_lock = Lock()
+_before: list[list[int]] = []
+"""One entry for each use under way, the first with the thread counts to restore."""
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Within, every OpenBLAS of this process runs in the thread that calls it; other BLAS libraries are left alone.
 
-    The setting belongs to the process: nested and concurrent uses are safe, but the last one to leave restores.
+    The setting belongs to the process. Uses may nest and overlap: the last one to leave restores it.
     """
-    before = [(setter, getter()) for getter, setter in _controls()]
-    for setter, _ in before:
-        setter(1)
+    with _lock:
+        _before.append([getter() for getter, _ in _controls()])
+        _set([1] * len(_before[0]))
     try:
         yield
     finally:
-        for setter, count in before:
-            setter(count)
+        with _lock:
+            first, *rest = _before
+            _before[:] = [first] * len(rest)
+            if not _before:
+                _set(first)
+
+
+def _set(counts: list[int]) -> None:
+    for (_, setter), count in zip(_controls(), counts, strict=True):
+        setter(count)
 
 
 @cache

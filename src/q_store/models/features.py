@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import DataError, ShapeError
+from q_store.models.blas import single_threaded
 from q_store.models.checks import some
 from q_store.models.components import blocks, checked_rows, leading, mean_row
 
@@ -58,14 +59,15 @@ class FeatureMap:
         Raises ShapeError for another width, DataError for values that are not finite, negative under a root, or rows
         that keep no length to normalise (for amplitudes: zero vectors).
         """
-        rows = checked_rows(x, "features to transform")
+        rows = checked_rows(x, "features to transform", self.power)
         if rows.shape[1] != self.n_features:
             raise ShapeError(
                 f"expected rows of {self.n_features} features as in training, got {rows.shape[1]}; give the same ones"
             )
         z = np.empty((len(rows), self.n_components), dtype=np.float32)
-        for start, p in blocks(rows, self.power):
-            z[start : start + len(p)] = self._block(p, start)
+        with single_threaded():
+            for start, p in blocks(rows, self.power):
+                z[start : start + len(p)] = self._block(p, start)
         return z
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -134,7 +136,7 @@ class Amplitudes:
 
     def fit(self, x: Any) -> FeatureMap:
         """The map fitted on x[B, D]; DataError when the rows span fewer than `n_components` directions."""
-        rows = checked_rows(x, "training features")
+        rows = checked_rows(x, "training features", self.power)
         mean = np.zeros(rows.shape[1])
         values, vectors = leading(rows, mean, self.power, self.n_components)
         matrix = vectors / (values / values[0]) ** (self.exponent / 2)
@@ -151,7 +153,7 @@ class CentredPCA:
 
     def fit(self, x: Any) -> FeatureMap:
         """The map fitted on x[B, D]; DataError when the rows span fewer than `n_components` directions."""
-        rows = checked_rows(x, "training features")
+        rows = checked_rows(x, "training features", self.power)
         mean = mean_row(rows, self.power)
         _, vectors = leading(rows, mean, self.power, self.n_components)
         return FeatureMap("centred PCA", self.power, mean, vectors, self.unit_norm)
@@ -166,7 +168,7 @@ class Standardised:
 
     def fit(self, x: Any) -> FeatureMap:
         """The map fitted on x[B, D]; DataError when the rows span fewer than `n_components` directions."""
-        rows = checked_rows(x, "training features")
+        rows = checked_rows(x, "training features", self.power)
         mean = mean_row(rows, self.power)
         values, vectors = leading(rows, mean, self.power, self.n_components)
         return FeatureMap("standardised", self.power, mean, vectors / np.sqrt(values / len(rows)), unit_norm=False)
