@@ -100,6 +100,17 @@ def test_foreign_archives_are_refused(tmp_path):
         CheckpointFile(tmp_path / "pickled.npz").load()
 
 
+def test_a_changed_number_in_a_sound_archive_is_refused(whole, tmp_path):
+    with np.load(whole) as stored:
+        arrays = dict(stored)
+    np.savez(tmp_path / "same.npz", **arrays)
+    CheckpointFile(tmp_path / "same.npz").load()
+    arrays["vector"] = np.nextafter(arrays["vector"], 9)
+    np.savez(tmp_path / "changed.npz", **arrays)
+    with pytest.raises(RunError, match="do not match their hash"):
+        CheckpointFile(tmp_path / "changed.npz").load()
+
+
 def test_other_versions_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("q_store.training.checkpoint.VERSION", 2)
     CheckpointFile(tmp_path / "run.ckpt").save(some_state(), IDENTITY)

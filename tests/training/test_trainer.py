@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 
 import numpy as np
@@ -163,6 +164,16 @@ def test_early_stopping_counts_epochs_without_a_better_value(backend):
     assert [e for e in seen if isinstance(e, events.EarlyStopped)] == [events.EarlyStopped(8, 5, "loss", 3.0)]
 
 
+def test_the_best_value_is_told_with_its_sign(backend):
+    _, seen = run_scripted([-5, -4, -3], backend, early_stopping=1)
+    assert next(e for e in seen if isinstance(e, events.EarlyStopped)) == events.EarlyStopped(2, 1, "loss", -5.0)
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(backend):
+    with pytest.raises(ConfigError, match=r"got loss nan .* after 2 steps \(2 epochs\)"):
+        run_scripted([1, np.nan, 2], backend)
+
+
 def test_no_early_stopping_without_being_asked(backend):
     result, _ = run_scripted([1, 2, 3, 4, 5], backend)
     assert (result.epochs, result.reason, result.best_epoch) == (5, "completed", 1)
@@ -243,13 +254,13 @@ def test_errors_inside_a_running_loop_reach_the_caller(small, async_executor):
 
 
 def test_a_cancelled_finish_leaves_no_thread(small, async_executor):
-    import threading
-
     trainer = Trainer(small.objective, TrainingSettings(epochs=0, finish_iterations=50), async_executor)
 
     async def cancelled():
         task = asyncio.ensure_future(trainer.fit_async(small.train))
-        await async_executor.third.wait()
+        third = asyncio.ensure_future(async_executor.third.wait())
+        await asyncio.wait([task, third], return_when=asyncio.FIRST_COMPLETED)
+        assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -292,7 +303,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(small):
         small.objective.circuit, small.objective.measured, small.objective.readout, FunctionLoss(function)
     )
     trainer = Trainer(objective, TrainingSettings(epochs=5, batch_size=20), small.backend)
-    with pytest.raises(ConfigError, match=r"got loss nan .* at step 3 \(epoch 3\); lower the learning rates"):
+    with pytest.raises(ConfigError, match=r"got loss nan .* after 2 steps \(2 epochs\); lower the learning rates"):
         trainer.fit(small.train[0])
 
 

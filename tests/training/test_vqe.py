@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from q_store.circuits import Circuit, PauliSum, cnot, op, ry, rz, theta
+from q_store.circuits import Circuit, PauliSum, cnot, op, rotation, ry, theta
 from q_store.circuits.gates import pauli_matrix
 from q_store.training import Energy, IdentityReadout, Objective, Trainer, TrainingSettings
 
@@ -45,16 +45,10 @@ def test_the_exact_energy(backend, gradient):
 
 def test_one_parameter_of_unitary_coupled_cluster_is_enough(backend):
     # exp(-i t/2 XY) from the Hartree-Fock state |01>
-    circuit = Circuit.build(2, [op("x", 0), rz(0.0, 0), *_double_excitation()])
+    circuit = Circuit.build(2, [op("x", 0), rotation("XY", theta(0), 0, 1)])
     settings = TrainingSettings(epochs=60, learning_rate=0.1, finish_iterations=30)
     result = Trainer(Objective(circuit, [H2], IdentityReadout(1), Energy()), settings, backend).fit()
     assert result.history[-1].train_loss == pytest.approx(ground_energy(H2, 2), abs=1e-9)
-
-
-def _double_excitation():
-    from q_store.circuits import rotation
-
-    return [rotation("XY", theta(0), 0, 1)]
 
 
 def test_the_example_reaches_it_too(capsys):

@@ -25,6 +25,7 @@ from q_store.training.readout import Readout
 
 Array = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
+_NONE = np.zeros((0, 0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +116,7 @@ class Objective:
         weights = vector[n:]
         gradient = np.empty(len(vector))
         loss = 0.0
-        outputs: Array = gradient
+        outputs: Array = _NONE
 
         def pullback(values: Array) -> Array:
             nonlocal loss, outputs
@@ -144,7 +145,7 @@ class Objective:
             loss += share * some.loss
             gradient += share * some.gradient
             circuits += some.circuits
-        return Evaluation(loss, gradient, np.zeros((0, self.readout.n_outputs)), None, circuits, 0)
+        return Evaluation(loss, gradient, _NONE, None, circuits, 0)
 
     def outputs(
         self, vector: Reals, data: Array | None, shots: int | None = None, seed: int = 0, chunk: int = 16384

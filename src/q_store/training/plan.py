@@ -171,7 +171,7 @@ class Plan:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             msg = (
                 f"expected a finite loss and gradient, got loss {loss} and gradient norm {norm} "
-                f"at step {self.state.step + 1} (epoch {self.state.epoch + 1}); "
+                f"after {self.state.step} steps ({self.state.epoch} epochs); "
                 "lower the learning rates or set gradient_clip"
             )
             raise ConfigError(msg)
@@ -184,8 +184,7 @@ class Plan:
         patience = self.settings.early_stopping
         if patience is not None and state.stale >= patience and state.epoch < self.settings.epochs:
             state.reason = "early stopping"
-            value = abs(state.best_value or 0.0)
-            self.tell(events.EarlyStopped(state.epoch, state.best_epoch, self.settings.monitor, value))
+            self.tell(events.EarlyStopped(state.epoch, state.best_epoch, self.settings.monitor, self._best()))
         if state.epoch % self.settings.checkpoint_epochs == 0 or state.reason:
             self._keep()
 
@@ -245,6 +244,7 @@ class Plan:
         self.state.circuits += rows.count
         self.state.shots += rows.count * (settings.shots or 0)
         loss, _ = self.objective.loss.value_and_gradient(outputs, rows.targets)
+        self._require_finite(loss, 0.0)
         return loss, self.objective.loss.accuracy(outputs, rows.targets)
 
     def _compare(self, record: events.EpochDone) -> None:
@@ -259,6 +259,11 @@ class Plan:
         state.best_epoch = record.epoch + (record.stage == FINISH)
         if self.settings.keep_best:
             state.best_vector = state.vector.copy()
+
+    def _best(self) -> float:
+        """The best monitored value as the user knows it: accuracies are kept negative, so that smaller is better."""
+        value = self.state.best_value or 0.0
+        return -value if self.settings.monitor == "accuracy" else value
 
     def _keep(self) -> None:
         if self.save is None:
