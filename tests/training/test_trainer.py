@@ -289,6 +289,23 @@ def test_shots_are_counted(small):
     assert result.shots == 30 * result.circuits
 
 
+def test_every_job_with_shots_has_samples_of_its_own(small):
+    seeds = []
+
+    class Recording:
+        capabilities = small.backend.capabilities
+
+        def run(self, job):
+            seeds.append(job.seed)
+            return small.backend.run(job)
+
+    for seed in (0, 1):
+        settings = TrainingSettings(epochs=2, batch_size=8, gradient="parameter_shift", shots=10, seed=seed)
+        Trainer(small.objective, settings, Recording()).fit(small.train, small.validation)
+    assert len(seeds) == 2 * (2 * 3 * 2 + 2)
+    assert len(set(seeds)) == len(seeds)
+
+
 # ------------------------------------------------------------------------------------------------------ what is wrong
 
 
