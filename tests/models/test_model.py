@@ -64,6 +64,16 @@ def test_outputs_agree_with_the_oracle_and_probabilities_with_the_outputs(traine
     assert (model.classes[outputs.argmax(axis=1)] == model.predict(x)).all()
 
 
+def test_the_example_of_the_readme_learns_with_no_settings_at_all(tmp_path):
+    x, y = blobs()
+    x_new, y_new = blobs(seed=1)
+    circuit = encoders.angle(2) + hardware_efficient(2, layers=2)
+    model = Model(Scaled(), circuit, Observables.local_z(2))
+    assert model.fit(x, y).score(x_new, y_new) > 0.95
+    model.save(tmp_path / "mine.qstore")
+    assert Model.load(tmp_path / "mine.qstore").predict(x_new).tolist() == model.predict(x_new).tolist()
+
+
 @pytest.mark.parametrize("names", [[3, 7, 11], [0.5, 1.5, 2.5], [False, True, None], ["a", "bb", "a c"]])
 def test_labels_of_any_type_come_back_as_they_were(names):
     x, words = blobs()

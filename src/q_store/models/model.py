@@ -39,6 +39,7 @@ __all__ = ["Encoded", "Evaluation", "Model", "Trained"]
 Array = NDArray[Any]
 Reals = NDArray[np.float64]
 ReadoutKind = Callable[[int, int], Readout]
+SMALL_DATA = TrainingSettings(epochs=20, batch_size=50, learning_rate=0.1, finish_iterations=100)
 # The products of a readout are too small for two threads, and a BLAS that waits for its threads by spinning takes a
 # hundred times longer on a busy machine: hence `single_threaded` around training and prediction.
 CHUNK = 8192
@@ -54,7 +55,7 @@ class Model:
         observables: what is measured; None for Z on every qubit.
         readout: makes a readout of (number of values, number of classes).
         loss: of (outputs, class numbers).
-        settings: of the training.
+        settings: of the training; None for some that suit tables of a few hundred to a few thousand rows.
         circuit_scale: standard deviation of the first circuit parameters, radians.
         penalty: L2 penalty on the readout weights; the smaller the weights, the less shot noise reaches the outputs.
         classes: the labels in the order of the outputs; None to take those of the training rows, ascending.
@@ -86,7 +87,7 @@ class Model:
         self.observables = Observables.local_z(circuit.n_qubits) if observables is None else collect(observables)
         self.observables.check(circuit.n_qubits)
         self.loss: Loss = CrossEntropy() if loss is None else loss
-        self.settings = TrainingSettings() if settings is None else settings
+        self.settings = SMALL_DATA if settings is None else settings
         self.circuit_scale, self.penalty = circuit_scale, penalty
         self.class_names = None if class_names is None else tuple(class_names)
         self.name, self.backend = name, backend
