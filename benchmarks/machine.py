@@ -5,7 +5,7 @@ Run as a script (pinned and limited by the driver) it prints the measured peaks 
     sgemm_gflops   NumPy's single-precision matrix product, 1024 x 1024
     fma_gflops     chains of fused multiply-adds in vector registers, by Numba: 2 operations each
 
-`vector_operations` counts the arithmetic that a workload cannot avoid with the usual algorithms; its share of the peak is
+`vector_operations` counts the arithmetic that a workload needs with the usual algorithms; its share of the peak is
 
     operations / (seconds * fma rate),    fma rate = fma_gflops / 2,
 

@@ -3,7 +3,7 @@
     {"op": "hello"}                                             -> {"engine", "versions", "import_s"}
     {"op": "formulations", "workload", "n"}                     -> {"names": [...]}
     {"op": "prepare", "workload", "n", "batch", "formulation"}  -> {"handle", "compile_s", "call_s", "check": [...]}
-    {"op": "time", "handle", "repetition", "calls"}             -> {"seconds": of all calls together}
+    {"op": "time", "handle", "repetition", "calls"}             -> {"seconds", "cpu_seconds"} of all calls
     {"op": "release", "handle"}                                 -> {}
 
 Every reply may instead be {"error": text}. Only `calls` calls run inside the clock: the parameters, fresh for every
@@ -23,7 +23,9 @@ from typing import Any, Protocol
 import numpy as np
 from workloads import Case
 
-ESTIMATE_CALLS = 5
+ESTIMATE_CALLS = 50
+ESTIMATE_S = 0.2
+"""The rough time of a call is the fastest of so many, or of as many as fit into so many seconds."""
 
 
 class Runner(Protocol):
@@ -81,9 +83,9 @@ class Session:
         first_s = time.perf_counter() - started
         handle, self._next = self._next, self._next + 1
         self._prepared[handle] = (case, runner)
-        calls = [self._time(handle, 0, 1)["seconds"]]
-        if calls[0] < 1.0:
-            calls += [self._time(handle, 0, 1)["seconds"] for _ in range(ESTIMATE_CALLS)]
+        calls: list[float] = []
+        while sum(calls) < ESTIMATE_S and len(calls) < ESTIMATE_CALLS:
+            calls.append(self._time(handle, 0, 1)["seconds"])
         call_s = min(calls)
         check = np.asarray(runner.numbers(result), dtype=float).reshape(-1).tolist()
         return {"handle": handle, "compile_s": max(0.0, first_s - call_s), "call_s": call_s, "check": check}
@@ -92,10 +94,10 @@ class Session:
         case, runner = self._prepared[handle]
         staged = runner.stage(case.parameters(repetition, calls))
         call, seeds = runner.call, range(repetition << 20, (repetition << 20) + calls)
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         for item, seed in zip(staged, seeds, strict=True):
             call(item, seed)
-        return {"seconds": time.perf_counter() - started}
+        return {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu}
 
     def _release(self, handle: int) -> dict[str, Any]:
         del self._prepared[handle]

@@ -45,16 +45,17 @@ def line(record: dict[str, Any]) -> str:
     return f"{_case(record).label}: {', '.join(parts)} ms"
 
 
-def _row(record: dict[str, Any], timed: dict[str, Any], ours: dict[str, Any] | None) -> str:
-    case, middle = _case(record), median(timed["seconds"])
+def _row(record: dict[str, Any], timed: dict[str, Any], threads: int) -> str:
+    case, ours, middle = _case(record), _ours(record), median(timed["seconds"])
     cells = [case.label, timed["engine"], f"{timed['formulation']} ({timed['role']})", milliseconds(middle)]
-    cells.append(f"{case.circuits / middle:,.0f}")
+    cells += [milliseconds(median(timed["cpu_seconds"])), f"{case.circuits / middle:,.0f}"]
     if ours is None or timed is ours:
         cells += ["", "", "", ""]
     else:
         centre, low, high = ratios(ours["seconds"], timed["seconds"])
-        cells += [f"{centre:.2f}", f"{low:.2f} - {high:.2f}", f"{min(timed['seconds']) / min(ours['seconds']):.2f}"]
-        cells.append(_verdict(case, timed, centre))
+        cpu, _, _ = ratios(ours["cpu_seconds"], timed["cpu_seconds"])
+        cells += [f"{centre:.2f}", f"{low:.2f} - {high:.2f}", f"{cpu:.2f}"]
+        cells.append(_verdict(case, timed, centre) if threads == 1 else "")
     return "| " + " | ".join(cells) + " |"
 
 
@@ -67,21 +68,23 @@ def _verdict(case: Case, timed: dict[str, Any], ratio: float) -> str:
 
 def _main_table(result: dict[str, Any]) -> list[str]:
     rows = [
-        "| case | engine | formulation | median, ms | circuits/s | peer / ours | min - max | best / best | asked for |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| case | engine | formulation | ms | CPU ms | circuits/s | peer / ours | min - max | by CPU | asked for |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for record in result["cases"]:
-        ours = _ours(record)
-        rows += [_row(record, timed, ours) for timed in record["timed"]]
+        rows += [_row(record, timed, result["threads"]) for timed in record["timed"]]
         case = _case(record)
         for timed in record["untimed"]:
+            rough, call_s = f"{timed['formulation']} (not repeated)", timed["call_s"]
             cells = [
                 case.label,
                 timed["engine"],
-                f"{timed['formulation']} (not repeated)",
-                "~" + milliseconds(timed["call_s"]),
+                rough,
+                "~" + milliseconds(call_s),
+                "",
+                f"~{case.circuits / call_s:,.0f}",
             ]
-            rows.append("| " + " | ".join([*cells, f"~{case.circuits / timed['call_s']:,.0f}", "", "", "", ""]) + " |")
+            rows.append("| " + " | ".join([*cells, "", "", "", ""]) + " |")
     return rows
 
 

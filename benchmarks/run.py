@@ -59,11 +59,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def cases(options: argparse.Namespace) -> list[Case]:
-    """All batches at n = 6; up to ten inputs beyond."""
+    """All batches at n = 6, the smallest beyond."""
     chosen = []
     for n in options.n:
         for workload in options.only:
-            chosen += [Case(workload, n, batch) for batch in BATCHES[workload] if n == SMALL_N or batch <= 10]
+            batches = BATCHES[workload] if n == SMALL_N else BATCHES[workload][:1]
+            chosen += [Case(workload, n, batch) for batch in batches]
     return chosen
 
 
@@ -95,12 +96,13 @@ def repeat(contestants: list[Timed], options: argparse.Namespace) -> None:
     """Interleave: repetition r of every contestant before repetition r + 1 of any; who goes first rotates."""
     for timed in contestants:
         timed["calls"] = max(1, min(MAX_CALLS, round(options.slice / timed["call_s"])))
-        timed["seconds"] = []
+        timed["seconds"], timed["cpu_seconds"] = [], []
     for repetition in range(1, options.repetitions + 1):
         start = repetition % max(1, len(contestants))
         for timed in contestants[start:] + contestants[:start]:
             reply = timed["worker"].ask("time", handle=timed["handle"], repetition=repetition, calls=timed["calls"])
-            timed["seconds"].append(reply["seconds"] / timed["calls"])
+            for clock in ("seconds", "cpu_seconds"):
+                timed[clock].append(reply[clock] / timed["calls"])
 
 
 def measure(case: Case, workers: list[Worker], options: argparse.Namespace) -> dict[str, Any]:
@@ -142,6 +144,14 @@ def compile_times(options: argparse.Namespace) -> dict[str, Any]:
     return times
 
 
+def save(result: dict[str, Any], options: argparse.Namespace) -> Path:
+    """Write what there is: an interrupted run keeps its finished cases."""
+    options.results.mkdir(parents=True, exist_ok=True)
+    path: Path = options.results / f"{options.name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
 def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     scripts = ([] if options.without_ours else [OURS]) + [PEERS[name] for name in options.peers]
@@ -155,11 +165,10 @@ def main(argv: list[str] | None = None) -> int:
         result["versions"] = {w.script.name: w.ask("hello")["versions"] for w in workers}
         for case in cases(options):
             result["cases"].append(measure(case, workers, options))
+            save(result, options)
             print(report.line(result["cases"][-1]), file=sys.stderr, flush=True)
     result["peaks"].append(peaks())
-    options.results.mkdir(parents=True, exist_ok=True)
-    path = options.results / f"{options.name}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path = save(result, options)
     print(report.markdown(result))
     print(f"\nraw data: {path}")
     return 0
