@@ -100,6 +100,12 @@ def test_what_is_lost_is_the_third_schmidt_vector():
     np.testing.assert_allclose(encoders.fidelity(encoders.amplitude(4), rows), [0.99], atol=1e-12)
 
 
+def test_minus_zero_is_zero():
+    rows = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, -0.0, -0.0, -0.0]])
+    _, data = encoders.lower(encoders.amplitude(2), rows)
+    np.testing.assert_array_equal(data[0], data[1])
+
+
 def test_exact_fidelity_is_one():
     np.testing.assert_array_equal(encoders.fidelity(encoders.amplitude(2), np.ones((3, 4)), "exact"), np.ones(3))
     np.testing.assert_array_equal(encoders.fidelity(encoders.angle(2), np.ones((3, 2))), np.ones(3))

@@ -85,10 +85,9 @@ def test_every_operation_is_written_back_as_itself(draw):
     one = draw.draw(operations(3, max_controls=2))
     exponent = power(one)
     again = exponent.write(exponent.angle)
-    circuit, other = (Circuit(3, MAX_PARAMS, MAX_FEATURES, (o,)) for o in (one, again)) if again else (None, None)
-    if again:
-        data, params = draw.draw(rows(circuit))
-        assert_same(circuit, other, data[0], params[0])
+    circuit, other = (Circuit(3, MAX_PARAMS, MAX_FEATURES, (o,)) for o in (one, again))
+    data, params = draw.draw(rows(circuit))
+    assert_same(circuit, other, data[0], params[0])
 
 
 def test_same_axis_rotations_add():

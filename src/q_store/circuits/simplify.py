@@ -35,22 +35,15 @@ def simplify(circuit: Circuit, threshold: float = 0.0) -> Circuit:
     if not 0 <= threshold < math.pi / 4:
         msg = f"expected a threshold of 0 to less than pi/4 radians, got {threshold!r}"
         raise CircuitError(msg)
-    items: list[Item] = [(op, power(op)) for op in circuit.ops]
-    while True:
-        shorter = _pass(items, threshold)
-        if len(shorter) == len(items):
-            return replace(circuit, ops=tuple(op for op, _ in shorter))
-        items = shorter
-
-
-def _pass(items: list[Item], threshold: float) -> list[Item]:
+    # One pass is enough: what keeps two operations apart could only vanish by one that cannot pass the later of them
     out: list[Item] = []
-    for op, exponent in items:
+    for op in circuit.ops:
+        exponent = power(op)
         if exponent is None:
             out.append((op, exponent))
         elif not exponent.is_identity(threshold):
             _place(out, op, exponent, threshold)
-    return out
+    return replace(circuit, ops=tuple(op for op, _ in out))
 
 
 def _place(out: list[Item], op: Op, exponent: Power, threshold: float) -> None:
