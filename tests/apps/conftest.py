@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from q_store.apps import plots
 from q_store.apps.cli import main
 
 
@@ -53,3 +54,11 @@ def trained(data_file, tmp_path_factory):
     path = tmp_path_factory.mktemp("trained") / "run"
     assert main(["train", "ring", "--data", str(data_file), "--epochs", "60", "--out", str(path)]) == 0
     return path
+
+
+@pytest.fixture(autouse=True)
+def _quick_pictures(request, monkeypatch):
+    """Drawing takes longer than the small trainings: a byte stands for a picture, but for its tests and `trained`."""
+    if request.node.path.name != "test_plots.py":
+        for name in ("confusion_png", "learning_curve_png"):
+            monkeypatch.setattr(plots, name, lambda path, *_: plots.write_whole(path, lambda file: file.write(b"x")))

@@ -1,4 +1,4 @@
-"""The arithmetic of what a run reports."""
+"""The digest of the parameters, and the keys that are published."""
 
 from __future__ import annotations
 
@@ -7,35 +7,21 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from q_store.apps.result import confusion, parameters_sha256, wilson
-
-
-@given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_agrees_with_scipy(pair):
-    correct, total = pair
-    expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
-    assert wilson(correct, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+from q_store.apps.result import KEYS, parameters_sha256, published
 
 
 def test_the_digest_is_that_of_the_float64_bytes():
-    theta, readout = np.array([0.5, -1.25]), np.array([[3.0], [1e-9]], dtype=np.float64)
-    expected = hashlib.sha256(struct.pack("<4d", 0.5, -1.25, 3.0, 1e-9)).hexdigest()
-    assert parameters_sha256(theta, readout) == expected
-    assert parameters_sha256(theta.astype(">f8"), readout) == expected
-    assert parameters_sha256(np.concatenate([theta, readout.ravel()])) == expected
-    assert parameters_sha256(theta, np.nextafter(readout, 9)) != expected
+    vector = np.array([0.5, -1.25, 3.0, 1e-9])
+    assert parameters_sha256(vector) == hashlib.sha256(struct.pack("<4d", 0.5, -1.25, 3.0, 1e-9)).hexdigest()
+    assert parameters_sha256(vector.astype(">f8")) == parameters_sha256(vector)
+    assert parameters_sha256(vector[::2]) == parameters_sha256(vector[::2].copy())
+    assert parameters_sha256(np.nextafter(vector, 9)) != parameters_sha256(vector)
 
 
-@given(st.integers(2, 6), st.data())
-def test_confusion_counts_every_row_once(classes, data):
-    label = st.integers(0, classes - 1)
-    pairs = data.draw(st.lists(st.tuples(label, label), min_size=1))
-    truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
-    counts = confusion(truth, predicted, classes)
-    for row in range(classes):
-        for column in range(classes):
-            assert counts[row, column] == sum(pair == (row, column) for pair in pairs)
+def test_what_is_published_is_what_was_promised():
+    stored = dict.fromkeys(KEYS, 1) | {"details": 2}
+    assert published(stored) == dict.fromkeys(KEYS, 1)
+    del stored["seed"]
+    with pytest.raises(KeyError):
+        published(stored)

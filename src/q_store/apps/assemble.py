@@ -12,6 +12,7 @@ import numpy as np
 from q_store.apps.clock import Clock
 from q_store.apps.meter import Meter
 from q_store.apps.request import Request
+from q_store.jobs import Job
 from q_store.models import readers, zoo
 from q_store.models.data import Dataset
 from q_store.models.model import Model
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # importing it loads the compiler
 
 SPLIT_SEED = 0
 """Of the parts that a file lacks: the same for every seed of the training, so that seeds can be compared."""
+WARM_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +37,17 @@ class Assembly:
     meter: Meter
     encoded: dict[str, Encoded]
 
+    @property
+    def unit(self) -> str:
+        """What a row is called."""
+        return "images" if self.data.image_shape else "rows"
+
     def resolved(self) -> dict[str, Any]:
         """What the request came to, for the config."""
         return {
             "data_sha256": self.data.digest,
             "rows": {name: len(part) for name, part in self.data.parts.items()},
+            "unit": self.unit,
             "classes": list(self.data.class_names),
             "pixels": self.data.train.x.dtype == np.uint8,
             "circuit": self.model.circuit.digest,
@@ -66,8 +74,16 @@ def assemble(request: Request, clock: Clock) -> Assembly:
             settings=settings(definition, request),
             backend=meter,
         )
-        local_backend().warm_up(model.circuit, model.observables)
+        warm_up(model, encoded["validation"])
     return Assembly(data, model, definition, meter, encoded)
+
+
+def warm_up(model: Model, rows: Encoded) -> None:
+    """Compile what training `model` and predicting with it needs, so that it is not counted as training."""
+    backend, circuit = local_backend(), model.circuit
+    backend.warm_up(circuit, model.observables)
+    for count in (1, min(len(rows), WARM_ROWS)):  # few and many rows may take different paths through the engine
+        backend.run(Job(circuit, rows.z[:count], np.zeros(circuit.n_params), model.observables))
 
 
 def dataset(name: str) -> Dataset:

@@ -22,6 +22,8 @@ DEBUG = "Q_STORE_DEBUG"
 USAGE = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+LONGEST = 300
+"""Characters of an unforeseen message that are shown."""
 
 UsageProblem: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """Typer's base of wrong usage; where it is defined depends on the version of typer."""
@@ -49,10 +51,10 @@ def guard(command: Callable[[], object]) -> int:
 def explain(error: Exception) -> int:
     """Print the line for `error` and return its exit code."""
     if isinstance(error, UsageProblem):
-        text = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]  # every ClickException has it
-        if text:  # a bare `q-store` has already printed the help
+        usage = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]  # every ClickException has it
+        if usage:  # a bare `q-store` has already printed the help
             path = getattr(getattr(error, "ctx", None), "command_path", "q-store")
-            say(f"error: {text}; see {path} --help")
+            say(f"error: {usage}; see {path} --help")
         return USAGE
     if isinstance(error, QStoreError):
         say(f"error: {error}")
@@ -63,8 +65,10 @@ def explain(error: Exception) -> int:
     if isinstance(error, MemoryError):
         say(f"error: expected enough memory, got none left ({error}); use less data or a smaller model")
         return USAGE
+    text = str(error)
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     say(
-        f"error: an unexpected {type(error).__name__}: {error}; this is a defect of q-store: run the command again "
+        f"error: an unexpected {type(error).__name__}: {text}; this is a defect of q-store: run the command again "
         f"with {DEBUG}=1 and report the traceback"
     )
     return 1

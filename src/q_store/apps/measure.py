@@ -9,7 +9,7 @@ import numpy as np
 from q_store.apps import plots
 from q_store.apps.assemble import Assembly
 from q_store.apps.clock import Clock
-from q_store.apps.request import Request, data_title
+from q_store.apps.request import Request
 from q_store.apps.result import DETAILS, parameters_sha256
 from q_store.apps.run_folder import CONFUSION, CURVE, RunFolder
 from q_store.models.metrics import confusion_matrix, wilson_interval
@@ -26,9 +26,9 @@ def measure(folder: RunFolder, parts: Assembly, request: Request, clock: Clock, 
     with clock.stage("evaluate"):
         found = {name: _evaluated(parts, name) for name in parts.encoded}
         test = found["test"]
-        title = f"{request.model} on {data_title(request.data)}: {100 * test.accuracy:.1f} % of {test.rows:,} test rows"
+        score = f"{100 * test.accuracy:.1f} % of {test.rows:,} test {parts.unit}"
         counts = confusion_matrix(test.truth, test.predicted, parts.data.n_classes)
-        plots.confusion_png(folder.path / CONFUSION, counts, parts.data.class_names, title)
+        plots.confusion_png(folder.path / CONFUSION, counts, parts.data.class_names, f"{request.name}: {score}")
         plots.learning_curve_png(folder.path / CURVE, folder.metrics(), request.title)
     compared = _control(parts, request.seed) if control else None
     seconds = clock.seconds()
@@ -47,6 +47,7 @@ def measure(folder: RunFolder, parts: Assembly, request: Request, clock: Clock, 
         DETAILS: {
             "title": request.title,
             "test_rows": test.rows,
+            "unit": parts.unit,
             "backend": parts.meter.capabilities.name,
             "outside_share": max(0.0, 1 - kernels / seconds["train"]) if seconds["train"] else 0.0,
         },

@@ -99,7 +99,7 @@ def _curve(axes: Axes, values: Sequence[float], colour: str, label: str, *, fini
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(length=0, labelsize=8.5, colors=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlim(0.5, max(last + 1.5, 2.5))
 
 

@@ -30,9 +30,14 @@ class Request:
         check(self.epochs, self.seed)
 
     @property
+    def name(self) -> str:
+        """`compact on Fashion-MNIST (bundled)`."""
+        return f"{self.model} on {data_title(self.data)}"
+
+    @property
     def title(self) -> str:
-        """For headings: `compact on Fashion-MNIST (bundled), seed 0`."""
-        return f"{self.model} on {data_title(self.data)}, seed {self.seed}"
+        """`compact on Fashion-MNIST (bundled), seed 0`."""
+        return f"{self.name}, seed {self.seed}"
 
     def config(self) -> dict[str, Any]:
         """As JSON."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from q_store.apps.clock import STAGES
 from q_store.apps.progress import plain
 
 LOCAL = "Trained locally, on an exact simulation of the circuit, not on quantum hardware."
@@ -19,7 +20,7 @@ KINDS = {"logistic": "logistic regression", "mlp": "neural network"}
 
 
 def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]) -> None:
-    """Print the figures of a finished run. `details` has title, test_rows, outside_share and control_reason."""
+    """Print the figures of a finished run. `details` are those of `measure`."""
     console.print()
     console.print(Text(details["title"], style="bold"))
     table = Table.grid(padding=(0, 2))
@@ -27,13 +28,9 @@ def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]
     table.add_column()
     low, high = result["test_interval"]
     accuracy = result["accuracy"]
-    table.add_row(
-        "test accuracy",
-        Text.assemble(
-            (percent(accuracy["test"]), "bold"),
-            f"  (95 % interval {100 * low:.1f} to {percent(high)}, {details['test_rows']:,} rows kept for this)",
-        ),
-    )
+    kept = f"{details['test_rows']:,} {details['unit']} kept for this"
+    interval = f"  (95 % interval {100 * low:.1f} to {percent(high)}, {kept})"
+    table.add_row("test accuracy", Text.assemble((percent(accuracy["test"]), "bold"), interval))
     table.add_row("classical control", control_line(result["classical_control"]))
     table.add_row("validation, training", f"{percent(accuracy['validation'])}, {percent(accuracy['train'])}")
     table.add_row("parameters", parameters_line(result["parameters"]))
@@ -74,16 +71,20 @@ def parameters_line(parameters: Mapping[str, int]) -> str:
 
 def gates_line(gates: Mapping[str, int]) -> str:
     """How many, and what for."""
-    return f"{gates['ansatz']:,} in the trained circuit, {gates['preparation']:,} to load the data exactly"
+    loading = f"{gates['preparation']:,} to load the data exactly" if gates["preparation"] else "none to load the data"
+    return f"{gates['ansatz']:,} in the trained circuit, {loading}"
 
 
 def time_line(result: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     """Where the seconds went."""
     seconds = result["seconds"]
-    stages = ", ".join(f"{name} {seconds[name]:.1f}" for name in ("data", "compile", "train", "evaluate"))
+    stages = ", ".join(f"{name} {seconds[name]:.1f}" for name in STAGES)
+    rest = "start-up and control" if result["classical_control"] else "start-up"
+    others = seconds["total"] - sum(seconds[name] for name in STAGES)
     return (
-        f"{seconds['total']:.1f} s from the command to here: {stages}; {100 * details['outside_share']:.0f} % of the "
-        f"training was spent outside the kernels; {result['samples_per_second']:,.0f} rows/s"
+        f"{seconds['total']:.1f} s from the command to here: {stages}, {rest} {others:.1f}; "
+        f"{100 * details['outside_share']:.0f} % of the training was spent outside the kernels; "
+        f"{result['samples_per_second']:,.0f} {details['unit']}/s"
     )
 
 
