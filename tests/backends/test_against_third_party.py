@@ -22,6 +22,7 @@ from q_store.circuits import (
     cnot,
     op,
     pauliexp,
+    prepare,
     rotation,
     rx,
     ry,
@@ -172,6 +173,19 @@ def test_fisher_information_is_that_of_qiskits_states(seed, precision):
         overlap = slopes.conj() @ state
         expected.append(4 * (slopes.conj() @ slopes.T - np.outer(overlap, overlap.conj())).real)
     assert_close(run(seed, precision, Output.METRIC).values, np.array(expected), precision)
+
+
+@both
+def test_a_prepared_state_evolves_as_in_qiskit(precision):
+    circuit = everything(0)
+    prepared = Circuit(N, P, D + 2**N, (prepare(N, D), *circuit.ops))
+    rng = np.random.default_rng(5)
+    amplitudes = rng.normal(size=(2, 2**N))
+    data = np.hstack([values_of(0)[0], amplitudes / np.linalg.norm(amplitudes, axis=1, keepdims=True)])
+    params = values_of(0)[1][:1]
+    values = LocalBackend(threads=1, precision=precision).run(Job(prepared, data, params, OBSERVABLES)).values
+    expected = [qiskit_values(Statevector(to_qiskit(prepared, params[0], row))) for row in data]
+    assert_close(values, np.array(expected), precision)
 
 
 def qnode(circuit, row, measured):

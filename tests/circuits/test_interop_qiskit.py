@@ -162,6 +162,16 @@ def test_an_evolution_under_commuting_strings_becomes_one_exponential():
     assert_same(unitary(back, None, [0.7]), Operator(product).data)
 
 
+@pytest.mark.parametrize("name", ["h", "u", "p", "id", "reset", "annotated", "PauliEvolution"])
+def test_a_custom_gate_may_bear_any_name(name):
+    inner = QuantumCircuit(1, global_phase=0.4)
+    inner.rx(0.3, 0)
+    gate = inner.to_gate()
+    gate.name = name
+    checked(gate)
+    checked(AnnotatedOperation(gate, ControlModifier(1)))
+
+
 def test_initialise_and_state_preparation_come_in():
     amplitudes = np.array([1, 2j, -3, 4]) / np.sqrt(30)
     for gate in (lib.StatePreparation(amplitudes), lib.Initialize(amplitudes)):

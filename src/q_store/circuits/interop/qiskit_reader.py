@@ -76,22 +76,24 @@ class _Reader:
 
     def instruction(self, gate: Any, qubits: Sequence[int], clbits: Sequence[Any] = ()) -> None:
         """One instruction on the circuit's own level."""
-        if gate.name in _NOTHING:
+        name = _name(gate)
+        if name in _NOTHING:
             return
         if self.measured & set(qubits):
             raise _refused(gate, "a qubit is used after its measurement", "measure at the end only")
-        if gate.name == "measure":
+        if name == "measure":
             self.measured |= set(qubits)
             return
-        if clbits or gate.name in _CONTROL_FLOW:
+        if clbits or name in _CONTROL_FLOW:
             raise _refused(gate, "it depends on classical bits", "write it with controlled gates")
         self.gate(gate, qubits, ())
 
     def gate(self, gate: Any, qubits: Sequence[int], controls: tuple[int, ...]) -> None:
         """A gate, controlled by further qubits; phases are exact, since a control makes them matter."""
-        if gate.name in _NOTHING:
+        name = _name(gate)
+        if name in _NOTHING:
             return
-        if gate.name == "reset":
+        if name == "reset":
             if controls or any(set(op.wires) & set(qubits) for op in self.ops):
                 raise _refused(gate, "a qubit is reset after other gates", "use a fresh qubit")
             return
@@ -112,19 +114,20 @@ class _Reader:
 
     def _direct(self, gate: Any, qubits: Sequence[int], controls: tuple[int, ...]) -> list[Op] | None:
         """The operations of a gate in the table, else None."""
-        if gate.name == "PauliEvolution":
+        name = _name(gate)
+        if name == "PauliEvolution":
             return [replace(_evolution(gate, qubits, self.symbols), controls=controls)]
-        if gate.name not in {*_SAME, *_PRODUCTS, "cu", "global_phase"}:
+        if name not in {*_SAME, *_PRODUCTS, "cu", "global_phase"}:
             return None
         angles = [self.symbols.angle(value) for value in gate.params]
-        if gate.name == "global_phase":
+        if name == "global_phase":
             return _phase(angles[0], controls)
-        if gate.name == "cu":
+        if name == "cu":
             inner = (*controls, qubits[0])
             return [*_phase(angles[3], inner), *(replace(op, controls=inner) for op in _u(angles[:3], qubits[1]))]
-        if gate.name in _SAME:
-            return [Op(_SAME[gate.name], tuple(qubits), tuple(angles), controls)]
-        return [replace(op, controls=controls) for op in _PRODUCTS[gate.name](angles, qubits[0])]
+        if name in _SAME:
+            return [Op(_SAME[name], tuple(qubits), tuple(angles), controls)]
+        return [replace(op, controls=controls) for op in _PRODUCTS[name](angles, qubits[0])]
 
     def _definition(self, gate: Any, qubits: Sequence[int], controls: tuple[int, ...]) -> None:
         inner = _decomposed(gate)
@@ -135,13 +138,25 @@ class _Reader:
             self.gate(item.operation, [qubits[inner.find_bit(q).index] for q in item.qubits], controls)
 
 
+def _name(gate: Any) -> str:
+    """The name of a gate of Qiskit's own classes; empty for custom ones, which may share a name."""
+    kind = getattr(gate, "base_class", type(gate))  # the class itself, also for a singleton
+    own = kind.__module__.startswith("qiskit.circuit.") and kind.__name__ not in {
+        "Gate",
+        "Instruction",
+        "ControlledGate",
+    }
+    return str(gate.name) if own else ""
+
+
 def _control(gate: Any) -> tuple[Any, Any]:
     """(what holds num_ctrl_qubits and ctrl_state, the gate without these controls), or (None, gate)."""
-    if gate.name == "annotated":
+    name = _name(gate)
+    if name == "annotated":
         *inner, outer = gate.modifiers
         if hasattr(outer, "num_ctrl_qubits"):
             return outer, type(gate)(gate.base_op, inner) if inner else gate.base_op
-    elif getattr(gate, "num_ctrl_qubits", 0) and gate.name != "cu":
+    elif getattr(gate, "num_ctrl_qubits", 0) and name != "cu":
         # a cu has a phase of its own, which its base gate does not
         return gate, gate.base_gate
     return None, gate
