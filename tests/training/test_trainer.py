@@ -270,6 +270,27 @@ def test_a_cancelled_finish_leaves_no_thread(small, async_executor):
     assert threading.active_count() == before
 
 
+def test_a_cancelled_thread_ends_at_the_next_job(small):
+    started, steps = threading.Event(), []
+
+    def sink(event):
+        if isinstance(event, events.StepDone):
+            steps.append(event.step)
+            started.set()
+
+    trainer = Trainer(small.objective, TrainingSettings(epochs=5000), small.backend, sinks=[sink])
+
+    async def cancelled():
+        task = asyncio.ensure_future(trainer.fit_async(small.train))
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())  # returns when the thread has ended
+    assert 0 < steps[-1] < 5000
+
+
 def test_any_executor_will_do_for_any_gradient(small):
     class ValuesOnly:
         capabilities = small.backend.capabilities

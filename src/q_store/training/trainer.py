@@ -15,7 +15,7 @@ import numpy.typing as npt
 from q_store.errors import ConfigError, ShapeError
 from q_store.events import Announcer, Sink
 from q_store.gradients import Adjoint, GradientEstimator, ParameterShift
-from q_store.jobs import Executor, SyncExecutor, drive, drive_async
+from q_store.jobs import Executor, Job, Outcome, SyncExecutor, drive, drive_async
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
 from q_store.training.objective import Objective
 from q_store.training.optimisers import optimiser
@@ -82,18 +82,23 @@ class Trainer:
         """
         plan = self.plan(train, validation, start=start, resume=resume)
         if _answers_at_once(self.executor):
-            with closing(plan.steps()) as steps:
-                return drive(steps, self.executor)
+            return _drive(plan, self.executor)
         return _outside_the_loop(plan, self._executor())
 
     async def fit_async(
         self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
     ) -> TrainingResult:
-        """`fit` for a coroutine. With a synchronous backend it runs in a thread, and so do the sinks."""
+        """`fit` for a coroutine. With a synchronous backend it runs in a thread, and so do the sinks.
+
+        Cancelled, it ends at the next job; the last checkpoint stays.
+        """
         plan = self.plan(train, validation, start=start, resume=resume)
         if _answers_at_once(self.executor):
-            with closing(plan.steps()) as steps:
-                return await asyncio.to_thread(drive, steps, self.executor)
+            breakable = _Breakable(self.executor)
+            try:
+                return await asyncio.to_thread(_drive, plan, breakable)
+            finally:
+                breakable.broken = True
         return await _drive_async(plan, self._executor())
 
     def plan(
@@ -182,6 +187,26 @@ def _answers_at_once(executor: SyncExecutor | Executor) -> TypeGuard[SyncExecuto
 
 def _pair(given: Given) -> tuple[Any, Any]:
     return given if isinstance(given, tuple) else (given, None)
+
+
+class _Breakable:
+    """A synchronous executor that another thread can end: a thread itself cannot be cancelled."""
+
+    def __init__(self, executor: SyncExecutor) -> None:
+        self.capabilities = executor.capabilities
+        self.broken = False
+        self._run = executor.run
+
+    def run(self, job: Job) -> Outcome:
+        if self.broken:
+            raise asyncio.CancelledError
+        return self._run(job)
+
+
+def _drive(plan: Plan, executor: SyncExecutor) -> TrainingResult:
+    # closing at once ends SciPy's thread, which otherwise lives as long as the traceback of an error
+    with closing(plan.steps()) as steps:
+        return drive(steps, executor)
 
 
 async def _drive_async(plan: Plan, executor: Executor) -> TrainingResult:
