@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
 from q_store.errors import ConfigError, DataError, ShapeError
 from q_store.models import blas, fashion_mnist, network
-from q_store.models.control import Control, fit_control, network_shapes
+from q_store.models.control import LOOK, MAX_ITERATIONS, PATIENCE, Control, _Watch, fit_control, network_shapes
 from q_store.models.features import Standardised
 from q_store.models.metrics import accuracy
 from q_store.models.network import CrossEntropy, Shape, logits
@@ -171,11 +172,27 @@ def test_too_few_columns_are_refused():
 
 
 def test_blas_threads_are_restored():
-    before = [getter() for getter, _ in blas._controls()]
+    found = blas._controls()
+    before = [getter() for getter, _ in found]
+    blas._set([2] * len(found))
     first, second = blas.single_threaded(), blas.single_threaded()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert [getter() for getter, _ in blas._controls()] == [1] * len(before)
+    assert [getter() for getter, _ in found] == [1] * len(found)
     second.__exit__(None, None, None)
-    assert [getter() for getter, _ in blas._controls()] == before
+    assert [getter() for getter, _ in found] == [2] * len(found)
+    blas._set(before)
+
+
+def test_a_descent_ends_when_validation_has_stopped_to_improve():
+    x, y = blobs(60, 0)
+    shape = Shape(3, 0, 3)
+    watch = _Watch(shape, x, y)
+    good, bad = fit_control(x, y, x, y, 12, 3).theta, shape.start(0)
+    watch(OptimizeResult(x=good, fun=1e6))
+    with pytest.raises(StopIteration):
+        for step in range(2, MAX_ITERATIONS):
+            watch(OptimizeResult(x=good if step == LOOK else bad, fun=1e6 / step))
+    assert len(watch.losses) == LOOK + PATIENCE
+    np.testing.assert_array_equal(watch.best, good)
