@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult
 
 from q_store.errors import ConfigError, DataError, ShapeError
 from q_store.models import blas, fashion_mnist, network
-from q_store.models.control import LOOK, MAX_ITERATIONS, PATIENCE, Control, _Watch, fit_control, network_shapes
+from q_store.models.control import LOOK, PATIENCE, Control, _Watch, fit_control, network_shapes
 from q_store.models.features import Standardised
 from q_store.models.metrics import accuracy
 from q_store.models.network import CrossEntropy, Shape, logits
@@ -190,9 +190,8 @@ def test_a_descent_ends_when_validation_has_stopped_to_improve():
     shape = Shape(3, 0, 3)
     watch = _Watch(shape, x, y)
     good, bad = fit_control(x, y, x, y, 12, 3).theta, shape.start(0)
-    watch(OptimizeResult(x=good, fun=1e6))
+    for step in range(1, LOOK + PATIENCE):
+        watch(OptimizeResult(x=good if step == LOOK else bad, fun=1e6 / step))
     with pytest.raises(StopIteration):
-        for step in range(2, MAX_ITERATIONS):
-            watch(OptimizeResult(x=good if step == LOOK else bad, fun=1e6 / step))
-    assert len(watch.losses) == LOOK + PATIENCE
+        watch(OptimizeResult(x=bad, fun=1.0))
     np.testing.assert_array_equal(watch.best, good)
