@@ -82,9 +82,11 @@ def sine_cosine(half, s, c):
 def half_angles(terms, params, data, row_b, row_k, lanes, out):
     """Half angles of rows: out[S] for the first row, or out[block][S][lane] if `lanes` (zero in unused lanes).
 
-    Row by row and term by term, so that a row's angles do not depend on the rows beside it.
+    Row by row and term by term, so that a row's angles do not depend on the rows beside it. Returns the sum of their
+    absolute values, which is not finite if one of them is not.
     """
     slots = len(terms.first) - 1
+    check = 0.0
     for r in range(len(row_b) if lanes else 1):
         for s in range(slots):
             total = 0.0
@@ -96,6 +98,8 @@ def half_angles(terms, params, data, row_b, row_k, lanes, out):
                     value *= data[row_b[r], terms.feature[t]]
                 total += value
             out[((r // LANES) * slots + s) * LANES + r % LANES if lanes else s] = total
+            check += abs(total)
+    return check
 
 
 @_jit
@@ -122,11 +126,45 @@ def phase_tables(ops, masks, dim, c, s, tables):
 
 @_jit
 def bind(terms, ops, masks, params, data, row_b, row_k, lanes, dim, half, c, s, tables):
-    """Half angles of rows, their cosines and sines, and the phase tables if there are any."""
-    half_angles(terms, params, data, row_b, row_k, lanes, half)
+    """Half angles of rows, their cosines and sines, and the phase tables if there are any; the sum of |half|."""
+    check = half_angles(terms, params, data, row_b, row_k, lanes, half)
     sine_cosine(half, s, c)
     if len(tables):
         phase_tables(ops, masks, dim, c, s, tables)
+    return check
+
+
+@_jit
+def turned(terms, sigma, params, data, row_b, row_k, half, c, s):
+    """Cosines and sines of S + 1 rows for every row: its own angles, then each angle in turn moved by pi.
+
+    c and s are [block][S][lane] over the R (S + 1) rows; half and its sines are scratch. Returns the sum of |half|.
+    """
+    slots = len(sigma)
+    check = 0.0
+    sine, cosine = np.empty(slots), np.empty(slots)
+    for r in range(len(row_b)):
+        check += half_angles(terms, params, data, row_b[r : r + 1], row_k[r : r + 1], False, half)  # noqa: FBT003
+        sine_cosine(half, sine, cosine)
+        for t in range(slots + 1):
+            row = r * (slots + 1) + t
+            base = (row // LANES) * slots * LANES + row % LANES
+            for slot in range(slots):
+                c[base + slot * LANES] = cosine[slot]
+                s[base + slot * LANES] = sine[slot]
+            if t > 0:
+                c[base + (t - 1) * LANES] = -sigma[t - 1] * sine[t - 1]
+                s[base + (t - 1) * LANES] = sigma[t - 1] * cosine[t - 1]
+    return check
+
+
+@_jit
+def chain_shared(terms, slots, k, out):
+    """out[k, i] += sum over slots of slots[S] d (sigma_s a_s) / d theta_i, for angles that do not depend on data."""
+    for s in range(len(slots)):
+        for t in range(terms.first[s], terms.first[s + 1]):
+            if terms.param[t] >= 0:
+                out[k, terms.param[t]] += 2.0 * terms.weight[t] * slots[s]
 
 
 @_jit

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ class LocalBackend:
         precision: 'float32' (values to about 1e-6, the default) or 'float64' (to about 1e-14).
         max_qubits: refuse larger circuits; from about 16 qubits other simulators are faster.
 
-    An instance may be used by one thread at a time.
+    Threads that share an instance wait for each other.
     """
 
     def __init__(self, threads: int | None = None, precision: str = "float32", max_qubits: int = MAX_QUBITS) -> None:
@@ -49,6 +51,8 @@ class LocalBackend:
         self.capabilities = Capabilities("local", frozenset(Output), max_qubits)
         self._programs = Programs(PRECISIONS[precision], self.threads)
         self._plans: OrderedDict[tuple[str, str], measurement.Plan] = OrderedDict()
+        self._lock = threading.Lock()
+        self._owner: int | None = None
         self._answers: dict[Output, Callable[[Job], Answer]] = {
             Output.EXPECTATION: self._expectation,
             Output.PROBABILITIES: self._probabilities,
@@ -93,11 +97,22 @@ class LocalBackend:
                 "LocalBackend(max_qubits=...) if memory and patience allow"
             )
             raise CapabilityError(msg)
-        if not np.isfinite(job.params).all():
-            msg = "expected finite parameters, got NaN or infinity; a smaller learning rate usually helps"
-            raise InputError(msg)
-        answer = self._answers[job.output](job)
+        with self._alone():
+            answer = self._answers[job.output](job)
         return Outcome(rows=job.rows, seconds=time.perf_counter() - start, **answer)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Other threads wait, as memory is shared between the passes; a pullback that comes back here is refused."""
+        if self._owner == threading.get_ident():
+            msg = "expected a pullback that does not use the backend that called it; give it a LocalBackend of its own"
+            raise InputError(msg)
+        with self._lock:
+            self._owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = None
 
     def _expectation(self, job: Job) -> Answer:
         if job.shots is not None:

@@ -5,20 +5,21 @@ Every derivative is one more row of the forward kernel. Chunks of rows keep the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from q_store.backends.local.code import signs
-from q_store.backends.local.engine import Engine, RowSet, unblock
+from q_store.backends.local.engine import Engine, RowSet, unblock_parts
 from q_store.backends.local.program import Diagonal
 
 Array = npt.NDArray[Any]
 
 _BYTES = 64 << 20
+# sums may be reassociated here: a dot product is a reduction, and F is symmetric by construction
+_jit: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 def metric(engine: Engine, rows: RowSet) -> Array:
@@ -26,16 +27,14 @@ def metric(engine: Engine, rows: RowSet) -> Array:
 
     With a complex vector as the real one (Re, Im), Re<a, b> is their product and Im<a, b> that of a with (Im b, -Re b).
     """
-    n_params, dim = rows.params.shape[1], engine.dim
-    out = np.zeros((len(rows), n_params, n_params))
-    for piece, psi, d in _derivatives(engine, rows):
-        turned = np.concatenate([psi[:, dim:], -psi[:, :dim]], axis=1)
-        overlap = np.matmul(d, np.stack([psi, turned], axis=2))
-        slots = np.matmul(d, d.transpose(0, 2, 1)) - np.matmul(overlap, overlap.transpose(0, 2, 1))
+    n_params, size = rows.params.shape[1], engine.program.size
+    out = np.empty((len(rows), n_params, n_params))
+    for piece, states in _derivatives(engine, rows):
+        slots = out[piece] if engine.plain else np.empty((len(states), size, size))
+        fisher(states, slots)
         jacobian = _angle_jacobian(engine, rows.part(piece))
-        out[piece] = 4 * (
-            slots if jacobian is None else np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian))
-        )
+        if jacobian is not None:
+            out[piece] = np.matmul(jacobian.transpose(0, 2, 1), np.matmul(slots, jacobian))
     return out
 
 
@@ -43,40 +42,55 @@ def jacobian(engine: Engine, rows: RowSet) -> tuple[Array, Array]:
     """Values [R, M] and d value / d theta [R, M, P]: d <O> = 2 Re <psi| O |d psi>."""
     values: list[Array] = []
     out: list[Array] = []
-    for piece, psi, d in _derivatives(engine, rows):
+    for piece, states in _derivatives(engine, rows):
+        psi, d = states[:, 0], states[:, 1:]
         constant, observed = _observed(engine, psi)
         values.append(constant + np.matmul(observed, psi[:, :, None])[:, :, 0])
-        slots = 2 * np.matmul(observed, d.transpose(0, 2, 1))
+        slots = np.matmul(observed, d.transpose(0, 2, 1))
         chain = _angle_jacobian(engine, rows.part(piece))
         out.append(slots if chain is None else np.matmul(slots, chain))
     return np.concatenate(values), np.concatenate(out)
 
 
-def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array, Array]]:
-    """Portions of the rows with their states [r, 2 * 2^n] and derivatives by angle [r, S, 2 * 2^n], as (Re, Im)."""
+@_jit
+def fisher(states, out):
+    """out[r, S, S] from the states [r, S + 1, 2 * 2^n] of `_derivatives`."""
+    size, dim = out.shape[1], states.shape[2] // 2
+    along, across = np.empty(size), np.empty(size)
+    for r in range(len(states)):
+        psi, d = states[r, 0], states[r, 1:]
+        for i in range(size):
+            along[i] = across[i] = 0.0
+            for k in range(dim):
+                along[i] += d[i, k] * psi[k] + d[i, dim + k] * psi[dim + k]
+                across[i] += d[i, k] * psi[dim + k] - d[i, dim + k] * psi[k]
+            for j in range(i + 1):
+                total = 0.0
+                for k in range(2 * dim):
+                    total += d[i, k] * d[j, k]
+                out[r, i, j] = out[r, j, i] = total - along[i] * along[j] - across[i] * across[j]
+
+
+def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array]]:
+    """Portions of the rows with [r, S + 1, 2 * 2^n]: the state and TWICE its derivatives by the angles, as (Re, Im)."""
     size, dim = engine.program.size, engine.dim
-    turn = math.pi / 2 * signs(engine.program.x, engine.program.z)
     portion = max(1, _BYTES // (8 * (size + 1) * (2 * dim + 3 * size)))
     for start in range(0, len(rows), portion):
         piece = slice(start, min(start + portion, len(rows)))
         chosen = rows.part(piece)
-        half = np.repeat(engine.half_angles(chosen)[:, None, :], size + 1, axis=1)
-        half[:, np.arange(1, size + 1), np.arange(size)] += turn
         each = RowSet(chosen.data, chosen.params, chosen.b.repeat(size + 1), chosen.k.repeat(size + 1))
         unread = np.empty((len(each), engine.width), dtype=engine.dtype)
-        parts = engine.forward(engine.angles_from(half.reshape(len(each), size)), each, unread, keep=True)
-        states = np.concatenate([unblock(part, len(each), dim) for part in parts], axis=1)
-        states = states.reshape(len(chosen), size + 1, 2 * dim)
-        yield piece, states[:, 0], states[:, 1:] / 2
+        parts = engine.forward(engine.turned_angles(chosen), each, unread, keep=True)
+        states = unblock_parts(parts, dim, engine.memory("states", 2 * len(parts[0])))[: len(each)]
+        yield piece, states.reshape(len(chosen), size + 1, 2 * dim)
 
 
 def _angle_jacobian(engine: Engine, rows: RowSet) -> Array | None:
     """d a_s / d theta_i, [r, S, P], [1, S, P] where it does not depend on data, or None for the identity."""
+    if engine.plain:
+        return None
     table = engine.angle_table
-    if len(table.slot):
-        return table.jacobian(np.asarray(rows.data[rows.b], dtype=float))
-    size, n_params = table.theta.shape
-    return None if size == n_params and np.array_equal(table.theta, np.eye(size)) else table.theta[None]
+    return table.jacobian(np.asarray(rows.data[rows.b], dtype=float)) if len(table.slot) else table.theta[None]
 
 
 def _observed(engine: Engine, psi: Array) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from q_store.backends.local import angles, kernels, threads
 from q_store.backends.local.code import Angles, Code, Rows, Terms, code, signs, terms
-from q_store.backends.local.program import Program, Strings
+from q_store.backends.local.program import Diagonal, Program, Strings
 from q_store.backends.local.simd import LANES
 from q_store.circuits.binding import AngleTable
 from q_store.errors import InputError
@@ -24,6 +24,7 @@ THREAD_WORK = 200_000
 """Vector updates (blocks x 2^n x operations) above which a second thread pays; about 0.3 ms."""
 NORM_TOLERANCE = 1e-3
 _ALIGNMENT = 64
+_COUNTINGS = 16
 _NOTHING: dict[Any, Floats] = {np.float32: np.zeros(0, np.float32), np.float64: np.zeros(0)}
 
 
@@ -53,6 +54,8 @@ class RowSet:
 
     def part(self, rows: slice) -> RowSet:
         """Some of the rows."""
+        if rows.start == 0 and rows.stop >= len(self.b):
+            return self
         return RowSet(self.data, self.params, self.b[rows], self.k[rows])
 
 
@@ -61,8 +64,8 @@ class Engine:
     """A program, its code for shared and for per-row angles, and the memory that it reuses (one job at a time).
 
     Attributes:
-        dim: 2^n. width: number of columns that a readout writes: values, or strings. table_count: number of diagonal
-            runs.
+        sigma: signs of the slots. dim: 2^n. width: number of columns that a readout writes: values, or strings.
+        table_count: number of diagonal runs.
         uses_data: whether an angle depends on data.
     """
 
@@ -72,17 +75,20 @@ class Engine:
     shared: Code = field(init=False)
     single: Code = field(init=False)
     terms: Terms = field(init=False)
+    sigma: Floats = field(init=False)
     dim: int = field(init=False)
     width: int = field(init=False)
     table_count: int = field(init=False)
     uses_data: bool = field(init=False)
     _memory: dict[str, Floats] = field(init=False, default_factory=dict)
+    _counting: dict[int, tuple[Ints, Ints]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         program = self.program
         self.shared = code(program, self.dtype, lanes=False)
         self.single = code(program, self.dtype, lanes=True)
-        self.terms = terms(list(program.angles), signs(program.x, program.z))
+        self.sigma = signs(program.x, program.z)
+        self.terms = terms(list(program.angles), self.sigma)
         self.uses_data = any(a.uses_data for a in program.angles)
         self.dim = 1 << program.n_qubits
         readout = program.readout
@@ -98,6 +104,22 @@ class Engine:
         """The program's angles as matrices over parameters and features."""
         return AngleTable.of(self.program.angles, self.program.n_params, self.program.n_features)
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether slot s is parameter s, without a factor."""
+        theta = self.angle_table.theta
+        square = len(theta) == self.program.n_params
+        return square and not len(self.angle_table.slot) and np.array_equal(theta, np.eye(len(theta)))
+
+    @cached_property
+    def read_table(self) -> Floats:
+        """D of a diagonal readout, [2^n or 16, M], padded with zeros to whole vectors."""
+        readout = self.program.readout
+        table = readout.dense(self.dim) if isinstance(readout, Diagonal) else np.zeros((self.dim, 0))
+        out = np.zeros((max(self.dim, LANES), -(-table.shape[1] // LANES) * LANES), dtype=self.dtype)
+        out[: self.dim, : table.shape[1]] = table
+        return out
+
     def memory(self, name: str, size: int) -> Floats:
         """`size` numbers to write to, kept between calls."""
         found = self._memory.get(name)
@@ -105,12 +127,14 @@ class Engine:
             found = self._memory[name] = aligned(size, self.dtype)
         return found[:size]
 
-    def half_angles(self, rows: RowSet) -> Floats:
-        """sigma_s a_s / 2 in float64, [R, S]."""
-        size, blocks = self.program.size, -(-len(rows) // LANES)
-        out = np.zeros(blocks * size * LANES)
-        angles.half_angles(self.terms, rows.params, rows.data, rows.b, rows.k, True, out)  # noqa: FBT003  # kernels take positions
-        return unblock(out, len(rows), size)
+    def counting(self, n: int) -> tuple[Ints, Ints]:
+        """0..n-1 and n zeros; those of the last few n are kept."""
+        found = self._counting.get(n)
+        if found is None:
+            if len(self._counting) >= _COUNTINGS:
+                self._counting.clear()
+            found = self._counting[n] = (np.arange(n), np.zeros(n, dtype=np.int64))
+        return found
 
     def angles(self, rows: RowSet, *, lanes: bool) -> Angles:
         """Cosines, sines and tables for the kernels: of the first row, or of every row if `lanes`."""
@@ -120,41 +144,34 @@ class Engine:
         c, s = self.memory("cosines", size), self.memory("sines", size)
         tables = _NOTHING[self.dtype] if lanes else self._tables
         code = self.single if lanes else self.shared
-        angles.bind(
-            self.terms,
-            code.ops,
-            code.masks,
-            rows.params,
-            rows.data,
-            rows.b,
-            rows.k,
-            lanes,
-            self.dim,
-            half,
-            c,
-            s,
-            tables,
+        p, d = rows.params, rows.data
+        check_finite(
+            angles.bind(self.terms, code.ops, code.masks, p, d, rows.b, rows.k, lanes, self.dim, half, c, s, tables)
         )
         return Angles(c, s, lanes, tables)
 
-    def angles_from(self, half: Floats) -> Angles:
-        """The same for given half angles [R, S], every row its own."""
-        blocks = block(half)
-        c, s = self.memory("cosines", len(blocks)), self.memory("sines", len(blocks))
-        angles.sine_cosine(blocks, s, c)
-        return Angles(c, s, True, _NOTHING[self.dtype])  # noqa: FBT003  # a tuple for the kernels
+    def turned_angles(self, rows: RowSet) -> Angles:
+        """The angles of S + 1 rows for every row: its own, then each angle in turn moved by pi."""
+        blocks, size = -(-len(rows) * (self.program.size + 1) // LANES), self.program.size
+        c, s = self.memory("cosines", blocks * size * LANES), self.memory("sines", blocks * size * LANES)
+        c[-size * LANES :] = 1
+        s[-size * LANES :] = 0
+        half = np.empty(size)
+        check_finite(angles.turned(self.terms, self.sigma, rows.params, rows.data, rows.b, rows.k, half, c, s))
+        return Angles(c, s, lanes=True, tables=_NOTHING[self.dtype])
 
     def ranges(self, blocks: int, ops: int, unit: int) -> list[tuple[int, int]]:
         """The blocks of each thread."""
-        parts = self.n_threads if blocks * self.dim * ops > THREAD_WORK else 1
-        return threads.split(blocks, parts, unit)
+        if self.n_threads == 1 or blocks * self.dim * ops <= THREAD_WORK:
+            return [(0, blocks)]
+        return threads.split(blocks, self.n_threads, unit)
 
-    def forward(self, angles: Angles, rows: RowSet, values: Floats, *, keep: bool) -> tuple[Floats, Floats]:
+    def forward(self, bound: Angles, rows: RowSet, values: Floats, *, keep: bool) -> tuple[Floats, Floats]:
         """Run all rows: values[R, width] are written, final states returned as blocks.
 
         Without `keep` only the last block of each thread is there.
         """
-        instructions = self.single if angles.lanes else self.shared
+        instructions = self.single if bound.lanes else self.shared
         blocks = -(-len(rows) // LANES)
         ranges = self.ranges(blocks, len(instructions.ops), kernels.GROUP)
         size = self.dim * LANES
@@ -167,22 +184,23 @@ class Engine:
             at = slice(None) if keep else slice(part * size, (part + 1) * size)
             scratch = work[part * (size + LANES) : (part + 1) * (size + LANES)]
             worst: float = kernels.forward(
-                instructions, angles, source, self.program.n_qubits, re[at], im[at], keep, first, last, values, scratch
+                instructions, bound, source, self.program.n_qubits, re[at], im[at], keep, first, last, values, scratch
             )
             return worst
 
         check_norm(*threads.run(task, ranges))
         return re, im
 
-    def backward(self, angles: Angles, n_rows: int, states: tuple[Floats, Floats], cotangents: Floats | None) -> Floats:
-        """The adjoint sweep over the states that `forward(keep=True)` left.
+    def backward(
+        self, bound: Angles, rows: RowSet, states: tuple[Floats, Floats], cotangents: Floats | None, gradient: Floats
+    ) -> None:
+        """The adjoint sweep over the states that `forward(keep=True)` left; adds the derivatives to gradient[K, P].
 
-        With `cotangents` None, lambda is taken from memory "lre", "lim" (blocks). Returns the slots' derivatives as
-        [group][S][lane] vectors, or summed [S] for shared angles.
+        With `cotangents` None, lambda is taken from memory "lre", "lim" (blocks).
         """
-        instructions = self.single if angles.lanes else self.shared
-        blocks = -(-n_rows // LANES)
-        groups = blocks if angles.lanes else -(-blocks // kernels.GROUP)
+        instructions = self.single if bound.lanes else self.shared
+        blocks = -(-len(rows) // LANES)
+        groups = blocks if bound.lanes else -(-blocks // kernels.GROUP)
         slots = self.memory("slots", groups * self.program.size * LANES)
         sums = self.memory("sums", groups * self.table_count * self.dim * LANES)
         slots[:] = 0
@@ -199,7 +217,7 @@ class Engine:
             at = slice(None) if given else slice(part * size, (part + 1) * size)
             kernels.backward(
                 instructions,
-                angles,
+                bound,
                 self.program.n_qubits,
                 *states,
                 lre[at],
@@ -215,16 +233,24 @@ class Engine:
             return 0.0
 
         threads.run(task, ranges)
-        if angles.lanes:
-            return slots
-        out = np.zeros(self.program.size)
-        kernels.gradients(instructions, self.program.n_qubits, groups, slots, sums, out)
-        return out
+        if bound.lanes:
+            angles.chain(self.terms, rows.data, rows.b, rows.k, slots, gradient)
+            return
+        summed = np.empty(self.program.size)
+        kernels.gradients(instructions, self.program.n_qubits, groups, slots, sums, summed)
+        angles.chain_shared(self.terms, summed, int(rows.k[0]), gradient)
+
+
+def check_finite(check: float) -> None:
+    """Raise InputError unless a sum over all angles is finite."""
+    if not math.isfinite(check):
+        msg = "expected finite parameters and data, got NaN or infinity; check the data, or lower the learning rate"
+        raise InputError(msg)
 
 
 def check_norm(*deviations: float) -> None:
     """Raise InputError unless amplitude rows have unit norm: all deviations are small, none is NaN."""
-    if all(deviation <= NORM_TOLERANCE for deviation in deviations):
+    if deviations[0] <= NORM_TOLERANCE and (len(deviations) == 1 or all(d <= NORM_TOLERANCE for d in deviations)):
         return
     what = (
         "a value that is not a number"
@@ -239,6 +265,14 @@ def unblock(blocks: Floats, rows: int, dim: int) -> Floats:
     """[rows, dim] from vectors [block][dim][lane]."""
     n = -(-rows // LANES)
     return np.ascontiguousarray(blocks.reshape(n, dim, LANES).transpose(0, 2, 1)).reshape(n * LANES, dim)[:rows]
+
+
+def unblock_parts(parts: tuple[Floats, Floats], dim: int, out: Floats) -> Floats:
+    """Write real and imaginary vectors [block][dim][lane] beside each other to rows of out, [block * lane, 2 dim]."""
+    rows = out.reshape(-1, LANES, 2, dim)
+    for p, part in enumerate(parts):
+        rows[:, :, p] = part.reshape(-1, dim, LANES).transpose(0, 2, 1)
+    return out.reshape(-1, 2 * dim)
 
 
 def block(matrix: Floats) -> Floats:

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.backends.local.angles import chain
-from q_store.backends.local.engine import Engine, RowSet, unblock
+from q_store.backends.local.engine import Engine, unblock
 from q_store.backends.local.program import Strings
 from q_store.backends.local.programs import own_rows, row_sets, slices
-from q_store.backends.local.simd import LANES
 from q_store.backends.local.unitary import UnitaryFirst, pays
 from q_store.errors import ShapeError
 from q_store.jobs import Job
@@ -59,7 +57,7 @@ def vjp(engine: Engine, job: Job) -> tuple[Floats, Floats]:
     rows, own, _ = sets[0]
     if len(sets) == 1 and not own and pays(engine, len(rows)):
         out = np.empty((job.rows, engine.width), dtype=engine.dtype)
-        _chain(engine, rows, UnitaryFirst(engine, rows).vjp(out, _pullback(job)), gradient, lanes=False)
+        UnitaryFirst(engine, rows).vjp(out, _pullback(job), gradient)
         return out, gradient
     if len(sets) == 1 and len(slices(engine, len(rows), lanes=own)) == 1:
         # the usual batch: the states of the forward pass are still there for the backward pass
@@ -68,7 +66,7 @@ def vjp(engine: Engine, job: Job) -> tuple[Floats, Floats]:
         kept = engine.forward(angles, rows, raw, keep=True)
         out = _weighted(engine, raw)
         cotangents = _unweighted(engine, _pullback(job)(out))
-        _chain(engine, rows, engine.backward(angles, len(rows), kept, cotangents), gradient, lanes=own)
+        engine.backward(angles, rows, kept, cotangents, gradient)
         return out, gradient
     out = values(engine, job)
     cotangents = _unweighted(engine, _pullback(job)(out))
@@ -78,7 +76,7 @@ def vjp(engine: Engine, job: Job) -> tuple[Floats, Floats]:
             angles = engine.angles(chosen, lanes=own)
             kept = engine.forward(angles, chosen, np.empty((len(chosen), engine.width), dtype=engine.dtype), keep=True)
             pulled = np.ascontiguousarray(cotangents[place][piece])
-            _chain(engine, chosen, engine.backward(angles, len(chosen), kept, pulled), gradient, lanes=own)
+            engine.backward(angles, chosen, kept, pulled, gradient)
     return out, gradient
 
 
@@ -106,13 +104,3 @@ def _pullback(job: Job) -> Callable[[Floats], Floats]:
         return cotangents
 
     return checked
-
-
-def _chain(engine: Engine, rows: RowSet, slots: Floats, gradient: Floats, *, lanes: bool) -> None:
-    """Add the parameters' derivatives; without `lanes` the slots' [S] are sums over all rows."""
-    if not lanes:
-        rows = rows.part(slice(0, 1))
-        spread = np.zeros((len(slots), LANES))
-        spread[:, 0] = slots
-        slots = spread.reshape(-1)
-    chain(engine.terms, rows.data, rows.b, rows.k, slots, gradient)

@@ -64,6 +64,8 @@ class Programs:
 
 def own_rows(job: Job, engine: Engine) -> RowSet:
     """All rows of a job, each with angles of its own."""
+    if job.pairs is None and len(job.params) == 1:
+        return RowSet(_data(job, engine), job.params, *engine.counting(job.n_data))
     pairs = job.row_pairs()
     return RowSet(_data(job, engine), job.params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
 
@@ -73,8 +75,10 @@ def row_sets(job: Job, engine: Engine) -> list[tuple[RowSet, bool, slice]]:
     n_params = len(job.params)
     if job.pairs is not None or engine.uses_data or (n_params > 1 and job.n_data < _FEW_ROWS):
         return [(own_rows(job, engine), True, slice(None))]
-    data, b = _data(job, engine), np.arange(job.n_data)
-    return [(RowSet(data, job.params, b, np.full(len(b), k)), False, slice(k, None, n_params)) for k in range(n_params)]
+    data, (b, zero) = _data(job, engine), engine.counting(job.n_data)
+    if n_params == 1:
+        return [(RowSet(data, job.params, b, zero), False, slice(None))]
+    return [(RowSet(data, job.params, b, zero + k), False, slice(k, None, n_params)) for k in range(n_params)]
 
 
 def slices(engine: Engine, rows: int, *, lanes: bool) -> list[slice]:

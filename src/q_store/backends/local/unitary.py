@@ -58,26 +58,26 @@ class UnitaryFirst:
         self.width = max(engine.dim, LANES)
         index = np.arange(self.number)
         basis = np.eye(self.number, self.first + self.number, self.first, dtype=engine.dtype)
-        columns = RowSet(basis, rows.params, index, rows.k[:1].repeat(self.number))
-        self.angles = engine.angles(columns, lanes=False)
+        self.columns = RowSet(basis, rows.params, index, rows.k[:1].repeat(self.number))
+        self.angles = engine.angles(self.columns, lanes=False)
         unread = np.empty((self.number, engine.width), dtype=engine.dtype)
-        self.states = engine.forward(self.angles, columns, unread, keep=True)
+        self.states = engine.forward(self.angles, self.columns, unread, keep=True)
         self.is_real = engine.program.real_prefix == engine.program.size
         self.v = [
             self._padded(unblock(part, self.number, engine.dim)) for part in self.states[: 1 if self.is_real else 2]
         ]
-        readout = engine.program.readout
-        table = readout.dense(engine.dim) if isinstance(readout, Diagonal) else np.zeros((engine.dim, 0))
-        self.n_values = table.shape[1]
-        self.read_width = -(-self.n_values // LANES) * LANES
-        self.table = np.zeros((self.width, self.read_width), dtype=engine.dtype)
-        self.table[: engine.dim, : self.n_values] = table
+        self.table, self.n_values = engine.read_table, engine.width
+        self.read_width = self.table.shape[1]
 
     def _padded(self, v: Floats) -> Floats:
         out = aligned(self.number * self.width, self.engine.dtype)
         out[:] = 0
         out.reshape(self.number, self.width)[:, : v.shape[1]] = v
         return out
+
+    def _scratch(self, part: int) -> Floats:
+        """Room of a thread for the final states of a chunk, [parts, rows * width]."""
+        return self.engine.memory(f"psi{part}", len(self.v) * CHUNK * self.width).reshape(len(self.v), -1)
 
     def _ranges(self) -> list[tuple[int, int]]:
         chunks = -(-len(self.x) // CHUNK)
@@ -89,9 +89,9 @@ class UnitaryFirst:
             products.multiply(x, self.first, v, self.width, part)
         return list(out)
 
-    def _read(self, psi: list[Floats], out: Floats) -> float:
-        rows = len(out)
-        p, read = aligned(rows * self.width, self.engine.dtype), aligned(rows * self.read_width, self.engine.dtype)
+    def _read(self, part: int, psi: list[Floats], out: Floats) -> float:
+        rows, memory = len(out), self.engine.memory
+        p, read = memory(f"p{part}", rows * self.width), memory(f"read{part}", rows * self.read_width)
         deviation: float = products.probabilities(psi[0], psi[1] if len(psi) > 1 else psi[0][:0], self.width, p)
         products.multiply(p.reshape(rows, self.width), 0, self.table.reshape(-1), self.read_width, read)
         out[:] = read.reshape(rows, self.read_width)[:, : self.n_values]
@@ -100,8 +100,8 @@ class UnitaryFirst:
     def values(self, out: Floats, kept: Floats | None = None) -> None:
         """Write values [B, M]; keep the final states in kept[parts, B * width]."""
 
-        def task(_: int, first: int, last: int) -> float:
-            scratch = aligned(len(self.v) * CHUNK * self.width, self.engine.dtype).reshape(len(self.v), -1)
+        def task(part: int, first: int, last: int) -> float:
+            scratch = self._scratch(part)
             worst = []
             for chunk in range(first, last):
                 rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.x)))
@@ -111,13 +111,13 @@ class UnitaryFirst:
                     if kept is None
                     else kept[:, rows.start * self.width : rows.start * self.width + size]
                 )
-                worst.append(self._read(self._psi(self.x[rows], place), out[rows]))
+                worst.append(self._read(part, self._psi(self.x[rows], place), out[rows]))
             return float(np.max(worst))
 
         check_norm(*threads.run(task, self._ranges()))
 
-    def vjp(self, out: Floats, pullback: Pullback) -> Floats:
-        """Write values [B, M]; return the slots' derivatives [S]."""
+    def vjp(self, out: Floats, pullback: Pullback, gradient: Floats) -> None:
+        """Write values [B, M]; add the derivatives to gradient[K, P]."""
         size = len(self.x) * self.width
         keep = size * len(self.v) * np.dtype(self.engine.dtype).itemsize <= KEEP_BYTES
         kept = self.engine.memory("kept", len(self.v) * size).reshape(len(self.v), size) if keep else None
@@ -128,7 +128,7 @@ class UnitaryFirst:
             self.engine.memory(name, length)[:] = block(part[:, : self.engine.dim])
         if self.is_real:
             self.engine.memory("lim", length)[:] = 0
-        return self.engine.backward(self.angles, self.number, self.states, None)
+        self.engine.backward(self.angles, self.columns, self.states, None, gradient)
 
     def _pulled(self, cotangents: Floats, kept: Floats | None) -> Floats:
         """Lambda [parts, columns, width]: sums over fixed chunks, added up in order."""
@@ -137,9 +137,9 @@ class UnitaryFirst:
         sums = np.zeros((chunks, len(self.v), length), dtype=self.engine.dtype)
         columns = np.ascontiguousarray(self.table[:, : self.n_values].T).reshape(-1)
 
-        def task(_: int, first: int, last: int) -> float:
-            scratch = aligned(len(self.v) * CHUNK * self.width, self.engine.dtype).reshape(len(self.v), -1)
-            weights = aligned(CHUNK * self.width, self.engine.dtype)
+        def task(part: int, first: int, last: int) -> float:
+            scratch = self._scratch(part)
+            weights = self.engine.memory(f"p{part}", CHUNK * self.width)
             for chunk in range(first, last):
                 rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.x)))
                 size, x = (rows.stop - rows.start) * self.width, self.x[rows]
@@ -149,9 +149,9 @@ class UnitaryFirst:
                     psi = list(kept[:, rows.start * self.width : rows.start * self.width + size])
                 h = weights[:size]
                 products.multiply(cotangents[rows], 0, columns, self.width, h)
-                for part, total in zip(psi, sums[chunk], strict=True):
-                    products.scale(h, part)
-                    products.add_transposed(x, self.first, self.number, part, self.width, total)
+                for amplitudes, total in zip(psi, sums[chunk], strict=True):
+                    products.scale(h, amplitudes)
+                    products.add_transposed(x, self.first, self.number, amplitudes, self.width, total)
             return 0.0
 
         threads.run(task, self._ranges())
