@@ -84,6 +84,15 @@ def test_with_a_bit_flipped_it_is_refused_or_unchanged(whole, tmp_path_factory, 
         assert parts == IDENTITY.parts
 
 
+def test_a_damaged_shape_is_refused_before_memory_is_asked_for(whole, tmp_path):
+    content = whole.read_bytes()
+    plain, huge = b"(2,), }" + b" " * 14, b"(2" + b"0" * 14 + b",), }"
+    assert plain in content
+    (tmp_path / "run.ckpt").write_bytes(content.replace(plain, huge))
+    with pytest.raises(RunError, match=r"\.npy fails its checksum"):
+        CheckpointFile(tmp_path / "run.ckpt").load()
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", bytes(1000)])
 def test_foreign_files_are_refused(tmp_path, content):
     (tmp_path / "run.ckpt").write_bytes(content)

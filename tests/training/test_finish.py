@@ -40,6 +40,20 @@ def test_the_same_points_as_scipy():
     assert found.value == min(rosen(point) for point in asked)
 
 
+def test_the_best_point_is_kept_although_the_search_ends_elsewhere():
+    values = []
+
+    def function(point):
+        # from the sixth call on the value is off, and no line search succeeds
+        values.append(float(rosen(point)) + 100 * (len(values) > 5))
+        return values[-1], rosen_der(point)
+
+    found = minimise(function, START, 50)
+    assert values[-1] > min(values)
+    assert found.value == min(values)
+    assert found.value == rosen(found.vector)
+
+
 def test_iterations_are_a_limit():
     assert minimise(rosenbrock, START, 3).iterations == 3
 
