@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from q_store.backends.local.kernels import TABLE, parity
-from q_store.backends.local.simd import LANES
+from q_store.backends.local.simd import LANES, lane_sum, load
 
 _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -156,6 +156,29 @@ def turned(terms, sigma, params, data, row_b, row_k, half, c, s):
                 c[base + (t - 1) * LANES] = -sigma[t - 1] * sine[t - 1]
                 s[base + (t - 1) * LANES] = sigma[t - 1] * cosine[t - 1]
     return check
+
+
+@_jit
+def gradients(code, n_qubits, groups, slots, sums, out):
+    """out[S], float64: derivatives by sigma_s a_s, summed over lanes and groups, tables resolved into their slots."""
+    dim = 1 << n_qubits
+    n_slots = len(code.masks)
+    tables = 0
+    for o in range(len(code.ops)):
+        tables += code.ops[o, 0] == TABLE
+    out[:] = 0.0
+    for group in range(groups):
+        table = 0
+        for o in range(len(code.ops)):
+            slot = code.ops[o, 3]
+            if code.ops[o, 0] != TABLE:
+                out[slot] += lane_sum(load(slots, group * n_slots + slot))
+                continue
+            for j in range(dim):
+                value = lane_sum(load(sums, (group * tables + table) * dim + j))
+                for s in range(slot, slot + code.ops[o, 4]):
+                    out[s] += -value if parity(j, code.masks[s]) else value
+            table += 1
 
 
 @_jit

@@ -237,7 +237,7 @@ class Engine:
             angles.chain(self.terms, rows.data, rows.b, rows.k, slots, gradient)
             return
         summed = np.empty(self.program.size)
-        kernels.gradients(instructions, self.program.n_qubits, groups, slots, sums, summed)
+        angles.gradients(instructions, self.program.n_qubits, groups, slots, sums, summed)
         angles.chain_shared(self.terms, summed, int(rows.k[0]), gradient)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from numba import njit
 
-from q_store.backends.local.simd import LANES, lane_sum, load, splat, store
+from q_store.backends.local.simd import LANES, load, splat, store
 
 REAL, IMAGINARY, DIAGONAL, TABLE = 0, 1, 2, 3
 """Kinds of an operation, column 0 of `ops`; columns 1-4: x mask, z mask, first slot, number of slots (tables)."""
@@ -388,26 +388,3 @@ def backward(code, angles, n_qubits, re, im, lre, lim, given, first_block, last_
             else:
                 _observe_strings(code, re, im, p, q, at, dim, block, cotangents, work)
         _sweep(code, angles, block, group, re, im, p, q, at, dim, slots, sums)
-
-
-@_jit
-def gradients(code, n_qubits, groups, slots, sums, out):
-    """out[S], float64: derivatives by sigma_s a_s, summed over lanes and groups, tables resolved into their slots."""
-    dim = 1 << n_qubits
-    n_slots = len(code.masks)
-    tables = 0
-    for o in range(len(code.ops)):
-        tables += code.ops[o, 0] == TABLE
-    out[:] = 0.0
-    for group in range(groups):
-        table = 0
-        for o in range(len(code.ops)):
-            slot = code.ops[o, 3]
-            if code.ops[o, 0] != TABLE:
-                out[slot] += lane_sum(load(slots, group * n_slots + slot))
-                continue
-            for j in range(dim):
-                value = lane_sum(load(sums, (group * tables + table) * dim + j))
-                for s in range(slot, slot + code.ops[o, 4]):
-                    out[s] += -value if parity(j, code.masks[s]) else value
-            table += 1
