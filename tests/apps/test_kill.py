@@ -86,11 +86,13 @@ def freeze(folder, copy):
     shutil.copytree(folder, copy)
 
 
-def test_a_finished_run_is_not_trained_again(blobs, unbroken, tmp_path, monkeypatch):
+def test_a_finished_run_is_not_trained_again(blobs, unbroken, tmp_path, monkeypatch, capfd):
     folder = tmp_path / "run"
     assert finish([*ASKED, "--data", str(blobs), "--out", str(folder)]) == unbroken
     monkeypatch.setattr(checkpoint, "write_atomically", lambda *_: pytest.fail("trained again"))
     assert finish(["--resume", str(folder)]) == unbroken
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert "is finished already; this is its result." in capfd.readouterr().out
 
 
 @pytest.mark.kill

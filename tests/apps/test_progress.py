@@ -9,6 +9,7 @@ from rich.console import Console
 
 from q_store.apps.progress import MetricsWriter, Progress, busy, clock_time, display, sparkline
 from q_store.apps.run_folder import RunFolder
+from q_store.errors import StorageError
 from q_store.events import EpochDone, RunFinished, RunStarted, StageStarted, StepDone
 
 
@@ -133,11 +134,24 @@ def test_a_resumed_run_repeats_no_line(folder):
 def test_the_file_agrees_with_the_history_in_the_end(folder):
     writer = MetricsWriter(folder)
     history = [event for event in story() if isinstance(event, EpochDone)]
-    assert not writer.begun
     for event in story():
         writer(event)
     whole = folder.metrics()
     folder.keep_metrics(whole[:1])
     writer.complete(history)
     assert folder.metrics() == whole
-    assert writer.begun
+
+
+def test_a_disk_that_refuses_the_metrics_does_not_stop_the_run(folder, monkeypatch):
+    def full(*_):
+        raise StorageError("full")
+
+    writer = MetricsWriter(folder)
+    events = list(story())
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append_metrics", full)
+        for event in events:
+            writer(event)
+    assert folder.metrics() == []
+    writer.complete(event for event in events if isinstance(event, EpochDone))
+    assert len(folder.metrics()) == 4

@@ -6,6 +6,7 @@ Options are read here and nothing else; what is heavy is imported inside the com
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +146,9 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line with `arguments` (None: those of the process) and return the exit code."""
     clock = Clock(process_age() if arguments is None else 0.0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a class name that the terminal cannot show is no reason to stop
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     return guard(lambda: command.main(given, prog_name="q-store", standalone_mode=False, obj=clock))

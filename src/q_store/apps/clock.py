@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LONGEST_START = 60.0
+"""An older process was not started a moment ago: its clock is not to be trusted (some containers)."""
 STAGES = ("data", "compile", "train", "evaluate")
 
 
@@ -17,7 +19,8 @@ def process_age() -> float:
 
         fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         ticks = int(fields[19])  # proc(5): field 22, start time in clock ticks after boot
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return age if 0 < age < LONGEST_START else 0.0
     return 0.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 from rich.console import Console, RenderableType
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from q_store.apps.run_folder import RunFolder
+from q_store.errors import StorageError
 from q_store.events import EarlyStopped, EpochDone, Event, RunFinished, RunStarted, Sink, StageStarted, StepDone
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -26,21 +27,24 @@ FINISH = "finish"
 
 
 class MetricsWriter:
-    """A sink that appends every epoch to the metrics of a run folder; `begun` says that the training has started."""
+    """A sink that appends every epoch to the metrics of a run folder.
+
+    A disk that refuses does not stop the training: `complete` writes again what is missing.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.begun = False
 
     def __call__(self, event: Event) -> None:
         """Write an epoch; a run that goes on from a checkpoint first drops the lines that it is about to repeat."""
         if isinstance(event, RunStarted):
-            self.begun = True
             done = event.first_step * event.epochs // max(1, event.steps)
             rows = [row for row in self._folder.metrics() if row.get("stage") != FINISH and row.get("epoch", 0) <= done]
-            self._folder.keep_metrics(rows)
+            with suppress(StorageError):
+                self._folder.keep_metrics(rows)
         if isinstance(event, EpochDone):
-            self._folder.append_metrics(asdict(event))
+            with suppress(StorageError):
+                self._folder.append_metrics(asdict(event))
 
     def complete(self, history: Iterable[EpochDone]) -> None:
         """Make the file agree with the whole `history`, where the disk refused a line or a resumed run had no more.
@@ -180,8 +184,9 @@ def busy(console: Console, what: str) -> Iterator[None]:
 
 
 def plain(console: Console, line: str) -> None:
-    """One line as it is: no markup, no colour, no wrapping."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """One line as it is: no markup, no colour, no wrapping; not while the display is live."""
+    console.file.write(f"{line}\n")
+    console.file.flush()
 
 
 def sparkline(values: list[float]) -> str:

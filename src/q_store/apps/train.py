@@ -14,11 +14,11 @@ from rich.console import Console
 from q_store import __version__
 from q_store.apps.clock import Clock
 from q_store.apps.guard import INTERRUPTED, say
-from q_store.apps.progress import MetricsWriter, busy, display
+from q_store.apps.progress import MetricsWriter, busy, display, plain
 from q_store.apps.request import DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
 from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
-from q_store.errors import ConfigError, QStoreError, RunError
+from q_store.errors import ConfigError, RunError, StorageError
 
 if TYPE_CHECKING:  # it loads SciPy
     from q_store.apps.assemble import Assembly
@@ -47,10 +47,11 @@ def train(options: Options, clock: Clock) -> int:
     console = Console(stderr=options.json)
     folder, request, new = _reopened(options) if options.resume else _started(options)
     try:
-        if not folder.finished:
+        finished = folder.finished
+        if not finished:
             with _resumable(folder, new=new):
                 _run(folder, request, options, clock, console)
-        _report(folder, console, as_json=options.json)
+        _report(folder, console, as_json=options.json, again=finished)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
@@ -111,8 +112,8 @@ def _resumable(folder: RunFolder, *, new: bool) -> Iterator[None]:
         remedy = f"go on with: q-store train --resume {folder.path}"
         if isinstance(error, KeyboardInterrupt):
             say(f"interrupted; {remedy}")
-        elif isinstance(error, QStoreError) and not isinstance(error, RunError):
-            raise type(error)(f"{error}; then {remedy}") from error
+        elif isinstance(error, StorageError):
+            raise StorageError(f"{error}; then {remedy}") from error
         raise
 
 
@@ -159,12 +160,14 @@ def _fit(folder: RunFolder, parts: Assembly, console: Console, request: Request)
         metrics.complete(parts.model.result.history)
 
 
-def _report(folder: RunFolder, console: Console, *, as_json: bool) -> None:
+def _report(folder: RunFolder, console: Console, *, as_json: bool, again: bool) -> None:
     from q_store.apps.summary import show
 
     result = folder.result
     try:
         figures = {**published(result), "run": str(folder.path)}
+        if again:
+            plain(console, f"{folder.path} is finished already; this is its result.")
         show(console, figures, result[DETAILS])
     except (KeyError, TypeError, ValueError) as error:
         where = folder.path / RESULT
