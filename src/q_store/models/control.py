@@ -26,7 +26,9 @@ from q_store.models.network import CrossEntropy, Shape, logits
 
 MAX_ITERATIONS = 2000
 PATIENCE = 200
-"""Iterations without a better validation loss after which a fit has converged for our purpose."""
+"""A fit has converged for our purpose when its validation loss did not fall by the share `NOTEWORTHY` in so many
+iterations."""
+NOTEWORTHY = 5e-4
 FLAT = 2e-5
 """Or: the training loss falls by less than this share in `WINDOW` iterations."""
 WINDOW = 50
@@ -201,7 +203,8 @@ class _Watch:
 
     def __init__(self, shape: Shape, x: NDArray[np.float32], y: NDArray[np.int64]) -> None:
         self.shape, self.x, self.y = shape, x[:, : shape.inputs], y
-        self.best, self.best_loss, self.best_at = np.zeros(0), np.inf, 0
+        self.best, self.best_loss = np.zeros(0), np.inf
+        self.mark, self.marked_at = np.inf, 0
         self.losses: list[float] = []
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
@@ -210,7 +213,7 @@ class _Watch:
         if count % LOOK == 0:
             self.look(intermediate_result.x)
         flat = count > WINDOW and self.losses[-1 - WINDOW] - self.losses[-1] < FLAT * self.losses[-1]
-        if flat or count - self.best_at >= PATIENCE:
+        if flat or count - self.marked_at >= PATIENCE:
             raise StopIteration
 
     def look(self, theta: NDArray[np.float64]) -> None:
@@ -219,7 +222,9 @@ class _Watch:
         chosen = scores[np.arange(len(self.y)), self.y]
         loss = float(np.mean(np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - chosen, dtype=np.float64))
         if loss < self.best_loss:
-            self.best, self.best_loss, self.best_at = theta.copy(), loss, len(self.losses)
+            self.best, self.best_loss = theta.copy(), loss
+        if loss < (1 - NOTEWORTHY) * self.mark:
+            self.mark, self.marked_at = loss, len(self.losses)
 
 
 def _networks(problem: _Problem, shapes: list[Shape], seed: int, threads: ThreadPoolExecutor | None) -> Iterator[_Fit]:
