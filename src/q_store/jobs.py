@@ -35,7 +35,8 @@ class Output(enum.Enum):
     SHIFTED = "shifted"
     """Outcome.values[R, T, M] (counts[R, T, 2^n] without observables): the T circuits of `circuits.shifts.shift_rules`.
 
-    In the plain case, one two-term gate a parameter, T = 2 P: parameter i moved by +pi/2 is row 2 i, by -pi/2 row 2 i + 1.
+    In the plain case, one two-term gate a parameter, T = 2 P: parameter i moved by +pi/2 is row 2 i, by -pi/2 the
+    row after it.
     """
     STATE = "state"
     """Outcome.values[R, 2^n], complex amplitudes."""

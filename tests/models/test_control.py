@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import OptimizeResult
 
 from q_store.errors import ConfigError, DataError, ShapeError
-from q_store.models import blas, fashion_mnist, network
+from q_store.models import fashion_mnist, network
 from q_store.models.control import LOOK, PATIENCE, Control, _Watch, fit_control, network_shapes
 from q_store.models.features import Standardised
 from q_store.models.metrics import accuracy
@@ -169,20 +169,6 @@ def test_too_few_columns_are_refused():
     control = fit_control(*blobs(300, 0), *blobs(100, 1), 30, 3)
     with pytest.raises(ShapeError, match="feature columns, got 1"):
         control.predict(np.ones((4, 1)))
-
-
-def test_blas_threads_are_restored():
-    found = blas._controls()
-    before = [getter() for getter, _ in found]
-    blas._set([2] * len(found))
-    first, second = blas.single_threaded(), blas.single_threaded()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert [getter() for getter, _ in found] == [1] * len(found)
-    second.__exit__(None, None, None)
-    assert [getter() for getter, _ in found] == [2] * len(found)
-    blas._set(before)
 
 
 def test_a_descent_ends_when_validation_has_stopped_to_improve():

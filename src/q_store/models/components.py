@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from q_store.blas import single_threaded
 from q_store.errors import ConfigError, DataError
-from q_store.models.blas import single_threaded
 from q_store.models.checks import features
 
 BLOCK = 2048

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
+from q_store.blas import single_threaded
 from q_store.errors import ConfigError, DataError, ShapeError
-from q_store.models.blas import single_threaded
 from q_store.models.checks import features, labels
 from q_store.models.metrics import accuracy
 from q_store.models.network import CrossEntropy, Shape, logits

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from q_store.blas import single_threaded
 from q_store.errors import DataError, ShapeError
-from q_store.models.blas import single_threaded
 from q_store.models.checks import some
 from q_store.models.components import blocks, checked_rows, leading, mean_row
 

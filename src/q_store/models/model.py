@@ -17,13 +17,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from q_store.blas import single_threaded
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
 from q_store.errors import ConfigError, DataError, RunError, ShapeError
 from q_store.events import Sink
 from q_store.jobs import SyncExecutor, drive
 from q_store.models import intake
-from q_store.models.blas import single_threaded
 from q_store.models.features import Features
 from q_store.models.trained import Encoded, Evaluation, Parameters, Trained, default_backend, encode
 from q_store.training.checkpoint import CheckpointFile

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from q_store.blas import single_threaded
 from q_store.errors import DataError, ShapeError
 from q_store.training.finish import Minimum, minimise
 from q_store.training.loss import CrossEntropy, Loss
@@ -57,4 +58,5 @@ def refit(
         _, gradient = readout.pull_back(given, weights, d_outputs)
         return value + 0.5 * penalty * float(weights @ weights), gradient + penalty * weights
 
-    return minimise(function, np.zeros(readout.n_weights) if start is None else start, iterations)
+    with single_threaded():
+        return minimise(function, np.zeros(readout.n_weights) if start is None else start, iterations)

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from q_store.blas import single_threaded
 from q_store.errors import ConfigError, ShapeError
 from q_store.events import Announcer, Sink
 from q_store.gradients import Adjoint, GradientEstimator, ParameterShift
@@ -205,12 +206,12 @@ class _Breakable:
 
 def _drive(plan: Plan, executor: SyncExecutor) -> TrainingResult:
     # closing at once ends SciPy's thread, which otherwise lives as long as the traceback of an error
-    with closing(plan.steps()) as steps:
+    with single_threaded(), closing(plan.steps()) as steps:
         return drive(steps, executor)
 
 
 async def _drive_async(plan: Plan, executor: Executor) -> TrainingResult:
-    with closing(plan.steps()) as steps:
+    with single_threaded(), closing(plan.steps()) as steps:
         return await drive_async(steps, executor)
 
 

@@ -15,11 +15,39 @@ from q_store.backends.local.kernels import TABLE, parity
 from q_store.backends.local.simd import LANES, lane_sum, load
 
 _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
+_inline: Any = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+
+
+@_inline
+def _sine(x, y):
+    """Taylor series to x^17, y = x^2."""
+    p = 2.8114572543455206e-15
+    p = p * y - 7.647163731819816e-13
+    p = p * y + 1.6059043836821613e-10
+    p = p * y - 2.505210838544172e-8
+    p = p * y + 2.7557319223985893e-6
+    p = p * y - 1.984126984126984e-4
+    p = p * y + 8.333333333333333e-3
+    p = p * y - 1.6666666666666666e-1
+    return x + x * y * p
+
+
+@_inline
+def _cosine(y):
+    """Taylor series to x^16, y = x^2."""
+    p = 4.779477332387385e-14
+    p = p * y - 1.1470745597729725e-11
+    p = p * y + 2.08767569878681e-9
+    p = p * y - 2.755731922398589e-7
+    p = p * y + 2.48015873015873e-5
+    p = p * y - 1.388888888888889e-3
+    p = p * y + 4.1666666666666664e-2
+    return 1.0 - 0.5 * y + y * y * p
 
 
 @_jit
 def sine_cosine(half, s, c):
-    """Sines and cosines by quadrants of pi/2 and the Taylor series to x^17, error below 4e-16 for |x| < 1e5.
+    """Sines and cosines by quadrants of pi/2 and Taylor series, error below 4e-16 for |x| < 1e5.
 
     Plain arithmetic that LLVM turns into vectors, the same for every element whatever lies beside it.
     """
@@ -27,49 +55,7 @@ def sine_cosine(half, s, c):
         turns = np.rint(half[i] * 0.6366197723675814)
         x = (half[i] - turns * 1.5707963267341256) - turns * 6.077100506303966e-11
         x -= turns * 2.0222662487959506e-21
-        y = x * x
-        sine = x + x * y * (
-            -1.6666666666666666e-1
-            + y
-            * (
-                8.333333333333333e-3
-                + y
-                * (
-                    -1.984126984126984e-4
-                    + y
-                    * (
-                        2.7557319223985893e-6
-                        + y
-                        * (
-                            -2.505210838544172e-8
-                            + y * (1.6059043836821613e-10 + y * (-7.647163731819816e-13 + y * 2.8114572543455206e-15))
-                        )
-                    )
-                )
-            )
-        )
-        cosine = (
-            1.0
-            - 0.5 * y
-            + y
-            * y
-            * (
-                4.1666666666666664e-2
-                + y
-                * (
-                    -1.388888888888889e-3
-                    + y
-                    * (
-                        2.48015873015873e-5
-                        + y
-                        * (
-                            -2.755731922398589e-7
-                            + y * (2.08767569878681e-9 + y * (-1.1470745597729725e-11 + y * 4.779477332387385e-14))
-                        )
-                    )
-                )
-            )
-        )
+        sine, cosine = _sine(x, x * x), _cosine(x * x)
         quadrant = np.int64(turns) & 3
         swapped = quadrant & 1
         a = cosine if swapped else sine
