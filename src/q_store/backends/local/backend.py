@@ -26,6 +26,8 @@ Answer = dict[str, Any]
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
 MAX_QUBITS = 16
+_SETTING = 0xD1B54A32D192ED03
+"""Distance of the seeds of two settings of a job: odd and large, so that no neighbouring seed of a user meets them."""
 
 
 class LocalBackend:
@@ -41,7 +43,9 @@ class LocalBackend:
 
     def __init__(self, threads: int | None = None, precision: str = "float32", max_qubits: int = MAX_QUBITS) -> None:
         if precision not in PRECISIONS:
-            msg = f"expected a precision of float32 or float64, got {precision!r}{suggestion(precision, PRECISIONS)}"
+            msg = (
+                f"expected a precision of float32 or float64, got {precision!r}{suggestion(str(precision), PRECISIONS)}"
+            )
             raise ConfigError(msg)
         if threads is not None and threads < 1:
             msg = f"expected 1 thread or more, got {threads}; None takes all processors"
@@ -147,7 +151,7 @@ class LocalBackend:
         variances = np.zeros_like(values)
         paid = 0
         for g, setting in enumerate(plan.settings):
-            counts, shots = self._sampled(job, setting.circuit, job.seed + g)
+            counts, shots = self._sampled(job, setting.circuit, job.seed + g * _SETTING)
             mean, variance = measurement.estimate(counts, shots, setting.table)
             values += mean
             variances += variance
@@ -170,10 +174,17 @@ class LocalBackend:
         if not rules.size or (output is Output.COUNTS and job.shots is None):
             msg = "expected a circuit with parameters, and observables or shots, for the output shifted"
             raise InputError(msg)
+        if output is Output.COUNTS and job.circuit.n_qubits > DENSE_QUBITS:
+            msg = (
+                f"expected at most {DENSE_QUBITS} qubits for shifted counts, got {job.circuit.n_qubits}; "
+                "give observables, or ask for counts at params of your own"
+            )
+            raise CapabilityError(msg)
         pairs = job.row_pairs()
         k = (pairs[:, 1:] * rules.size + np.arange(rules.size)).ravel()
         each = np.stack([pairs[:, 0].repeat(rules.size), k], axis=1)
-        shots = np.repeat(job.shots, rules.size) if isinstance(job.shots, np.ndarray) else job.shots
+        given = np.asarray(0 if job.shots is None else job.shots)
+        shots = given.repeat(rules.size) if given.ndim else job.shots
         params = rules.rows(job.params)
         inner = Job(rules.circuit, job.data, params, job.measured, output, each, shots, seed=job.seed)
         answer = self._answers[output](inner)

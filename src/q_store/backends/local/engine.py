@@ -23,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 THREAD_WORK = 200_000
 """Vector updates (blocks x 2^n x operations) above which a second thread pays; about 0.3 ms."""
 NORM_TOLERANCE = 1e-3
+LARGEST_ANGLES = 1e15
+"""Sum of half angles above which float64 does not resolve a turn any more."""
 _ALIGNMENT = 64
 _COUNTINGS = 16
 _NOTHING: dict[Any, Floats] = {np.float32: np.zeros(0, np.float32), np.float64: np.zeros(0)}
@@ -242,9 +244,10 @@ class Engine:
 
 
 def check_finite(check: float) -> None:
-    """Raise InputError unless a sum over all angles is finite."""
-    if not math.isfinite(check):
-        msg = "expected finite parameters and data, got NaN or infinity; check the data, or lower the learning rate"
+    """Raise InputError unless the sum over all |angles| / 2 is finite and small enough for sines to mean something."""
+    if not check < LARGEST_ANGLES:
+        got = f"angles of {2 * check:.3g} radians in all" if math.isfinite(check) else "NaN or infinity"
+        msg = f"expected finite parameters and data, got {got}; check the data, or lower the learning rate"
         raise InputError(msg)
 
 

@@ -126,7 +126,7 @@ def sample(
     """Counts [R, 2^n] of `shots[r]` draws from each row of probabilities."""
     rows = len(probabilities)
     counts = np.empty(probabilities.shape, dtype=np.int32)
-    start = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
+    start = np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF)
     parts = n_threads if int(shots.sum()) > _WORK_PER_THREAD else 1
 
     def task(_: int, first: int, last: int) -> float:
