@@ -93,8 +93,8 @@ def test_images_of_the_usual_size_leave_a_definition_as_it_is():
 
 
 def test_features_are_those_of_the_definition():
-    assert zoo.definition("compact").features == Amplitudes(32, power=0.5, exponent=0.2)
-    assert zoo.definition("wide").features == Amplitudes(64, power=0.5, exponent=0.15)
+    assert zoo.definition("compact").features == Amplitudes(32, power=0.5, exponent=0.3)
+    assert zoo.definition("wide").features == Amplitudes(64, power=0.5, exponent=0.3)
     assert zoo.definition("lean").features == Standardised(24, power=0.5)
     assert zoo.definition("ring").features == Amplitudes(64, power=1.0, exponent=0.0)
 

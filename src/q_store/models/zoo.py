@@ -127,7 +127,7 @@ def _document() -> Definition:
         ansatz=_loaded(6, hardware_efficient(6, 4, ("ry", "rz"), "linear", final_rotations=False)),
         observables=Observables.local_z(6),
         readout=LinearReadout,
-        settings=TrainingSettings(),
+        settings=TrainingSettings(epochs=20, learning_rate=0.08, readout_learning_rate=0.1, finish_iterations=100),
     )
 
 
@@ -135,11 +135,11 @@ def _compact() -> Definition:
     return Definition(
         name="compact",
         summary="5 qubits, 25 SO(4) blocks, the 16 probabilities of 4 qubits",
-        features=Amplitudes(32, exponent=0.2),
+        features=Amplitudes(32, exponent=0.3),
         ansatz=_loaded(5, so4_layers(5, blocks=25, measured=range(4))),
         observables=Observables.of(Marginal((0, 1, 2, 3))),
         readout=ProbabilityReadout,
-        settings=TrainingSettings(epochs=25, learning_rate=0.1, readout_learning_rate=0.02, finish_iterations=400),
+        settings=TrainingSettings(epochs=25, learning_rate=0.1, readout_learning_rate=0.02, finish_iterations=600),
     )
 
 
@@ -147,11 +147,12 @@ def _wide() -> Definition:
     return Definition(
         name="wide",
         summary="6 qubits, 104 SO(4) blocks, all 64 probabilities",
-        features=Amplitudes(64, exponent=0.15),
+        features=Amplitudes(64, exponent=0.3),
         ansatz=_loaded(6, so4_layers(6, blocks=104)),
         observables=Observables.of(Marginal(tuple(range(6)))),
         readout=ProbabilityReadout,
         settings=TrainingSettings(epochs=25, learning_rate=0.08, readout_learning_rate=0.005, finish_iterations=400),
+        penalty=3e-5,
     )
 
 
@@ -163,7 +164,9 @@ def _lean() -> Definition:
         ansatz=lambda n_features: reuploading(6, 4, n_features),
         observables=Observables.of(*_z_and_neighbours(6)),
         readout=nine_logits,
-        settings=TrainingSettings(epochs=25, learning_rate=0.08, readout_learning_rate=0.1, finish_iterations=150),
+        settings=TrainingSettings(epochs=30, learning_rate=0.08, readout_learning_rate=0.1, finish_iterations=150),
+        circuit_scale=0.3,
+        penalty=3e-5,
     )
 
 
@@ -185,7 +188,7 @@ def _ring() -> Definition:
         ansatz=_loaded(6, hardware_efficient(6, 4, ("ry",), "ring")),
         observables=Observables.of(*Observables.local_z(6).items, *every_pair),
         readout=LinearReadout,
-        settings=TrainingSettings(),
+        settings=TrainingSettings(epochs=20, learning_rate=0.08, readout_learning_rate=0.1, finish_iterations=100),
     )
 
 
