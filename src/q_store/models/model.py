@@ -41,7 +41,7 @@ Reals = NDArray[np.float64]
 ReadoutKind = Callable[[int, int], Readout]
 SMALL_DATA = TrainingSettings(epochs=20, batch_size=50, learning_rate=0.1, finish_iterations=100)
 # The products of a readout are too small for two threads, and a BLAS that waits for its threads by spinning takes a
-# hundred times longer on a busy machine: hence `single_threaded` around training and prediction.
+# hundred times longer on a busy machine: hence `single_threaded` around prediction, as in `Trainer`.
 CHUNK = 8192
 """Rows of one job: memory does not grow with the data, and samples do not depend on anything but rows and seed."""
 
@@ -227,8 +227,7 @@ class Model:
             sinks=sinks,
             checkpoints=None if checkpoint is None else CheckpointFile(checkpoint),
         )
-        with single_threaded():
-            result = trainer.fit((encoded.z, train), held_out, resume=resume)
+        result = trainer.fit((encoded.z, train), held_out, resume=resume)
         self.adopt(Trained(encoded.feature_map, trainer.objective, result.parameters, classes))
         self.result = result
         return self
