@@ -12,6 +12,7 @@ from q_store.circuits.circuit import Circuit, Op, op
 from q_store.circuits.observables import Marginal, MeasurementGroup, Observables, PauliSum
 
 Reals = npt.NDArray[np.float64]
+_PORTION = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +70,19 @@ def estimate(counts: npt.NDArray[Any], shots: npt.NDArray[Any], table: Reals) ->
     infinite.
     """
     n = np.asarray(shots, dtype=float)[:, None]
-    mean = counts @ table / n
-    spread = np.maximum(counts @ table**2 / n - mean**2, 0.0)
+    mean = _product(counts, table) / n
+    spread = np.maximum(_product(counts, table * table) / n - mean * mean, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return mean, np.where(n > 1, spread / (n - 1), np.inf)
+
+
+def _product(counts: npt.NDArray[Any], table: Reals) -> Reals:
+    """counts @ table in portions of one shape, as BLAS rounds by the shape and a row must not by its neighbours."""
+    rows, states = counts.shape
+    padded = np.zeros((-(-rows // _PORTION) * _PORTION, states))
+    padded[:rows] = counts
+    product: Reals = (padded.reshape(-1, _PORTION, states) @ table).reshape(-1, table.shape[1])
+    return product[:rows]
 
 
 def _basis(group: MeasurementGroup) -> list[Op]:
