@@ -2,7 +2,8 @@
 
 Usage: python tools/soak_kill.py [--kills 50] [--model compact] [--data bundled] [--epochs 6] [--seed 0] [--out FILE]
 A run is killed up to three times before it may end. Moments: after a random time, when the run folder appears, when
-a random epoch is written, while a checkpoint is being written. Exit code 1 when any digest differs or a resume fails.
+a random epoch is written, while a checkpoint is being written, during the finish
+or what follows it. Exit code 1 when any digest differs or a resume fails.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class Plan:
         return str(json.loads(out.splitlines()[-1])["parameters_sha256"])
 
 
-def partial(folder: Path) -> bool:
-    """Whether a checkpoint is being written right now."""
-    return any(folder.glob("checkpoints/.*"))
+def partial(folder: Path) -> set[str]:
+    """Names of checkpoints that are being written right now, or were when a process was killed."""
+    return {path.name for path in folder.glob("checkpoints/.*")}
 
 
 def epochs(folder: Path) -> int:
@@ -58,33 +59,50 @@ def epochs(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def moment(kind: str, chance: random.Random, plan: Plan, whole: float) -> tuple[float, int]:
-    """(longest wait in seconds, epochs to wait for) of a kind of moment; the wait bounds every kind."""
-    if kind == "time":
-        return chance.uniform(0, whole), sys.maxsize
-    return 3 * whole, chance.randint(1, plan.epochs) if kind == "epoch" else sys.maxsize
+@dataclass
+class Moment:
+    """When to kill: `ready` turns true, or `wait` seconds are over."""
+
+    kind: str
+    wait: float
+    target: int  # epochs to wait for
+    skip: int  # checkpoints to let pass
+    known: set[str]  # left by an earlier kill
+    inside: bool = False  # a checkpoint was being written when last asked
+
+    @classmethod
+    def draw(cls, chance: random.Random, plan: Plan, folder: Path, whole: float) -> Moment:
+        """A moment for the process that is about to be started; `whole` is how long an unbroken run takes."""
+        kinds = ["time", "epoch", "saving", "saving", "finish", *([] if folder.exists() else ["folder"])]
+        kind = chance.choice(kinds)
+        wait = chance.uniform(0, whole) if kind == "time" else 3 * whole
+        target = plan.epochs if kind == "finish" else min(plan.epochs, epochs(folder) + chance.randint(1, plan.epochs))
+        return cls(kind, wait, target, chance.randint(0, 3), partial(folder) if folder.exists() else set())
+
+    def ready(self, folder: Path) -> bool:
+        """Whether the moment has come; to be asked often."""
+        if self.kind == "folder":
+            return folder.exists()
+        if self.kind == "saving":
+            seen = bool(partial(folder) - self.known)
+            self.skip -= seen and not self.inside
+            self.inside = seen
+            return seen and self.skip < 0
+        return self.kind in {"epoch", "finish"} and epochs(folder) >= self.target
 
 
-def strike(process: subprocess.Popen[str], folder: Path, kind: str, wait: float, wanted: int) -> str:
+def strike(process: subprocess.Popen[str], folder: Path, moment: Moment, pause: float) -> str:
     """Wait for the moment and kill; what the folder looked like then, empty when the training was faster."""
-    began, old = time.perf_counter(), epochs(folder)
-    skip = int(1000 * wait) % 4  # which of the next checkpoints
-    while process.poll() is None and time.perf_counter() - began < wait:
-        if kind == "folder" and folder.exists():
-            break
-        if kind == "epoch" and epochs(folder) >= min(wanted, old + wanted):
-            break
-        if kind == "saving" and partial(folder):
-            if skip <= 0:
-                break
-            skip -= 1
-            while partial(folder) and process.poll() is None:
-                pass
-    if process.poll() is not None:
-        process.communicate()
-        return ""
+    began = time.perf_counter()
+    while process.poll() is None and time.perf_counter() - began < moment.wait and not moment.ready(folder):
+        time.sleep(0.0002)
+    if moment.kind == "finish":
+        time.sleep(pause)
+    ended = process.poll() is not None
     process.kill()
     process.communicate()
+    if ended:
+        return ""
     seen = "no folder yet" if not folder.exists() else f"{epochs(folder)} epochs written"
     has = "a checkpoint" if (folder / "checkpoints" / "last.npz").exists() else "no checkpoint"
     half = ", a half-written one beside it" if partial(folder) else ""
@@ -102,12 +120,11 @@ def soak(plan: Plan, kills: int, seed: int, place: Path, write: list[str]) -> in
         run += 1
         folder = place / f"run-{run}"
         for _ in range(chance.randint(1, 3)):
-            kind = chance.choice(["time", "folder", "epoch", "epoch", "saving", "saving"])
-            wait, wanted = moment(kind, chance, plan, whole)
-            state = strike(plan.start(folder), folder, kind, wait, wanted)
+            moment = Moment.draw(chance, plan, folder, whole)
+            state = strike(plan.start(folder), folder, moment, chance.uniform(0, 1))
             if state:
                 done += 1
-                note(write, f"kill {done:3d}  run {run:3d}  moment: {kind:6s}  after {state}")
+                note(write, f"kill {done:3d}  run {run:3d}  moment: {moment.kind:6s}  after {state}")
         found = plan.finish(folder)
         wrong += found != expected
         verdict = "the same parameters" if found == expected else f"DIFFERENT: {found}"

@@ -37,7 +37,9 @@ def confusion_png(path: Path, counts: NDArray[np.int64], names: Sequence[str], t
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted", color=MUTED)
     axes.set_ylabel("true", color=MUTED)
-    bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03, format=lambda share, _: f"{100 * share:.0f} %")
+    bar = figure.colorbar(
+        image, cax=axes.inset_axes((1.03, 0, 0.04, 1)), format=lambda share, _: f"{100 * share:.0f} %"
+    )
     bar.set_label("share of the true class", color=MUTED)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=8, colors=MUTED)
@@ -73,8 +75,9 @@ def _figure(width: float, height: float | None = None) -> Figure:
 def _numbers(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     for row, column in zip(*np.nonzero(counts), strict=True):
         share = shares[row, column]
-        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8.5,
-                  color="white" if share > 0.55 else INK, fontweight="bold" if row == column else "normal")  # fmt: skip
+        text = axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8.5, in_layout=False)
+        text.set_color("white" if share > 0.55 else INK)
+        text.set_fontweight("bold" if row == column else "normal")
 
 
 def _number(value: float | None, scale: float) -> float:
@@ -107,5 +110,5 @@ def _save(figure: Figure, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()  # the layout of square axes settles in a second pass
+    figure.draw_without_rendering()  # the layout of square axes settles in a second pass
     write_whole(path, canvas.print_png)
