@@ -67,6 +67,7 @@ def test_a_cnot_chain_between_layers_costs_no_operation(middle):
     second = [ry(theta(4 + q), q) for q in range(4)]
     program = compile_values(build(*LAYER, *middle, *second), ALL_Z)
     assert program.size == 8
+    assert compile_metric(build(*LAYER, *middle, *second, *CHAIN)).size == 8
     assert kinds(program).count(REAL) + kinds(program).count(IMAGINARY) == 8
 
 
