@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -134,10 +135,9 @@ def test_every_argument_of_a_command_is_documented_and_no_other(name):
         for option in param.opts
         if option not in {"--help", "-h"}
     }
-    documented = set(re.findall(r"`(--[a-z-]+)", about)) | {
-        word for cell in first_cells(about) for word in re.findall(r"`([A-Z]+)`", cell)
-    }
-    assert documented == known
+    documented = {word for cell in first_cells(about) for word in re.findall(r"`(--[a-z-]+|[A-Z]+`)", cell)}
+    assert {word.strip("`") for word in documented} == known
+    assert set(re.findall(r"`(--[a-z-]+)", about)) <= known | {"--resume"}
 
 
 def test_every_command_has_a_section_and_no_other():
@@ -147,6 +147,17 @@ def test_every_command_has_a_section_and_no_other():
 def test_the_keys_of_train_are_documented_in_their_order():
     keys = section(text("docs/cli.md"), "q-store train").split("| JSON key |")[1].split("The run folder:")[0]
     assert tuple(name for cell in first_cells(keys) for name in re.findall(r"`(\w+)`", cell)) == KEYS
+
+
+@pytest.mark.parametrize(("name", "function"), [("evaluate", "measured"), ("predict", "predict")])
+def test_the_keys_of_evaluate_and_predict_are_documented_and_no_others(name, function):
+    """The object that is printed is the dict in the source that begins with the run."""
+    source = ast.parse((ROOT / "src" / "q_store" / "apps" / f"{name}.py").read_text(encoding="utf-8"))
+    (body,) = (node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == function)
+    written = [[key.value for key in node.keys] for node in ast.walk(body) if isinstance(node, ast.Dict)]
+    (keys,) = (found for found in written if found[:1] == ["run"])
+    table = section(text("docs/cli.md"), f"q-store {name}").split("| JSON key |")[1]
+    assert [word for cell in first_cells(table) for word in re.findall(r"`(\w+)`", cell)] == keys
 
 
 def test_the_keys_of_models_are_documented():

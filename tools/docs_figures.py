@@ -222,8 +222,8 @@ def _about_speed(found: Result) -> str:
     about = found["machine"]
     used = "; ".join(" ".join([name, *map(str, list(version.values())[:1])]) for name, version in _versions(found))
     return (
-        "Peer's time over q-store's, measured in turn in one run: median (smallest – largest) over the repetitions; ~: one "
-        "call, too slow to repeat. "
+        "Peer's time over q-store's, measured in turn in one run: median (smallest – largest) over the repetitions; ~ "
+        "where one call was too slow to repeat. "
         f"{about['cpu']}, {found['threads']} thread, {about['date']}, load average at the start "
         f"{about['load_average'][0]:.2f}. {used}."
     )
