@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -170,6 +171,7 @@ def in_a_child(function):
     child = os.fork()
     if not child:
         status = 1
+        signal.alarm(60)  # a child that waits for threads of its parent would wait for ever
         try:
             with os.fdopen(write, "wb") as pipe:
                 pickle.dump(function(), pipe)
@@ -179,7 +181,7 @@ def in_a_child(function):
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         answer = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0
+    assert os.waitpid(child, 0)[1] == 0, "expected the child to answer within a minute"
     return pickle.loads(answer)  # noqa: S301  # our own child wrote it
 
 
