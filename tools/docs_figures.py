@@ -24,7 +24,7 @@ from q_store.models import zoo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from accuracy import control_text, label  # noqa: E402  # they are scripts, found by the line above
+from accuracy import label  # noqa: E402  # they are scripts, found by the line above
 from machine import share_of_peak  # noqa: E402
 from report import OURS, milliseconds, ratios  # noqa: E402
 from workloads import Case  # noqa: E402
@@ -146,19 +146,30 @@ def _about_accuracy(results: Path, found: dict[str, Result]) -> str:
 
 def seeds(results: Path) -> str:
     """Every fit by itself, and the comparison with the control row by row."""
+    found = measured(results)
     rows = [
         [
             f"`{name}`",
-            ", ".join(f"{100 * fit[label(None)]['accuracy']:.2f}" for fit in entry["fits"]),
-            ", ".join(f"{100 * fit['validation_accuracy']:.2f}" for fit in entry["fits"]),
-            ", ".join(f"{fit['cpu_seconds']:.0f}" for fit in entry["fits"]),
-            control_text(entry),
+            ", ".join(f"{100 * fit[label(None)]['accuracy']:.2f}" for fit in found[name]["fits"]),
+            ", ".join(f"{100 * fit['validation_accuracy']:.2f}" for fit in found[name]["fits"]),
+            ", ".join(f"{fit['cpu_seconds']:.0f}" for fit in found[name]["fits"]),
+            *_against_control(found[name]),
         ]
-        for name, entry in measured(results).items()
+        for name in zoo.names()
+        if name in found
     ]
     if not rows:
         return "Not measured yet."
-    return _table(["model", "test %, by seed", "validation %", "CPU seconds", "control, test %"], rows)
+    return _table(["model", "test %, by seed", "validation %", "CPU seconds", "control, test %", "p, by seed"], rows)
+
+
+def _against_control(entry: Result) -> list[str]:
+    control = entry.get("control")
+    if not control:
+        return [NONE, NONE]
+    flat = "" if control["converged"] else ", not converged"
+    shown = f"{100 * control['accuracy']:.2f} ({control['kind']}, {control['parameters']}{flat})"
+    return [shown, ", ".join(f"{fit['against_control']['p']:.2g}" for fit in entry["fits"])]
 
 
 # --------------------------------------------------------------------------------------------------------------- speed
