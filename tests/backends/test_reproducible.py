@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from q_store.backends.local import LocalBackend, engine, exact, sampling
+from q_store.backends.local import backend as backend_module
 from q_store.circuits import Circuit, Marginal, Observables, PauliSum, cnot, op, prepare, rx, ry, rz, theta, x, z
 from q_store.jobs import Job, Output
 
@@ -132,6 +133,23 @@ def test_samples_of_a_row_do_not_depend_on_the_rows_behind_it(precision, circuit
             field = getattr(whole, name)
             if field is not None:
                 assert getattr(part, name)[:number].tobytes() == field[:number].tobytes()
+
+
+@both
+@pytest.mark.parametrize("circuit", [OWN, SHARED], ids=["own", "shared"])
+def test_the_sampled_probabilities_of_a_row_are_the_same_bits_in_every_batch(precision, circuit, monkeypatch):
+    """A difference in the last bit would show in one shot of millions: compare what is sampled, not the samples."""
+    seen = []
+    monkeypatch.setattr(backend_module, "sample", lambda p, *rest: seen.append(p.copy()) or sampling.sample(p, *rest))
+    backend = LocalBackend(threads=1, precision=precision)
+    job = job_of(circuit, Output.COUNTS, (), ROWS, shots=1)
+    backend.run(job)
+    order = np.random.default_rng(2).permutation(ROWS)
+    backend.run(replace(job, pairs=job.row_pairs()[order]))
+    for row in (0, 17, 599):
+        backend.run(replace(job, data=job.data[row : row + 1]))
+        assert seen.pop().tobytes() == seen[0][row].tobytes()
+    assert seen[1].tobytes() == seen[0][order].tobytes()
 
 
 def test_samples_of_a_row_depend_on_its_number():
