@@ -1,5 +1,6 @@
 # make demo   train a quantum classifier, live, on the bundled images
 # make test   every test          make check   style, types, layers, sizes          make bench   the benchmarks
+# make soak   kill trainings and resume them, 60 times
 # Needs make, Python 3.11 or later and a network that reaches PyPI. Everything goes into .venv in this folder.
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." adds arguments to the command that is run.
 
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench soak clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -34,6 +35,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt $(ARGS)
 
 clean:
 	rm -rf $(VENV)/.installed $(VENV)/.installed-dev build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -207,7 +207,7 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_listing_the_models_loads_neither_the_compiler_nor_pictures():
     probe = (
         "import sys; from q_store.apps.cli import main; main(['models'])\n"
-        "print(sorted({'numba', 'matplotlib'} & set(sys.modules)))"
+        "print(sorted({'numba', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 Reals = npt.NDArray[np.float64]
 Point = tuple[float, Reals]
@@ -84,6 +83,8 @@ class _Stopped(Exception):  # noqa: N818  # not an error: the plan was closed
 def _search(
     start: Reals, iterations: int, tolerance: float, asked: SimpleQueue[Any], answers: SimpleQueue[Point | None]
 ) -> None:
+    from scipy.optimize import minimize  # half of the start-up time of `q-store models`
+
     def function(point: Reals) -> Point:
         asked.put(np.array(point, dtype=np.float64))
         answer = answers.get()
