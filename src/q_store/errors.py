@@ -61,5 +61,6 @@ class StorageError(QStoreError, OSError):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest known name, else the list of them."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
+    lower = {each.lower(): each for each in reversed(names)}
+    close = get_close_matches(name, names, n=1) or [lower[each] for each in get_close_matches(name.lower(), lower, n=1)]
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

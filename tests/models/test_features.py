@@ -173,6 +173,14 @@ def test_another_width_and_overflow_are_refused(table):
         fitted.transform(table * 1e40)
 
 
+@pytest.mark.parametrize("features", [Raw(), Scaled(), CentredPCA(2), Amplitudes(2, power=0.5), Standardised(2)])
+def test_values_whose_squares_overflow_are_refused(table, features):
+    with pytest.raises(DataError, match="scale the columns down"):
+        features.fit(np.abs(table) * 1e250)
+    with pytest.raises(DataError, match="scale the columns down"):
+        features.fit(np.abs(table)).transform(np.abs(table) * 1e250)
+
+
 @pytest.mark.parametrize("damage", ["missing", "shape", "nan"])
 def test_damaged_arrays_are_refused(table, damage):
     arrays = Scaled().fit(table).to_arrays()

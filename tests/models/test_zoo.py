@@ -66,9 +66,10 @@ def test_lean_uses_only_gates_that_are_native_and_no_preparation():
     assert zoo.definition("lean-cz").circuit.counts == {"ry": 36, "rz": 30, "cz": 30}
 
 
-def test_an_unknown_name_gets_a_suggestion():
+@pytest.mark.parametrize("name", ["compactt", "COMPACT", "Compact "])
+def test_an_unknown_name_gets_a_suggestion(name):
     with pytest.raises(ConfigError, match="did you mean 'compact'"):
-        zoo.definition("compactt")
+        zoo.definition(name)
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -11,6 +11,8 @@ from q_store.errors import ConfigError, RunError
 
 DEFAULT_DATA = "bundled"
 LARGEST_SEED = 2**32 - 1
+LARGEST_EPOCHS = 1_000_000
+"""Of the smallest table this takes a day: more is a slip."""
 FASHION = ("bundled", "full")
 
 
@@ -45,9 +47,11 @@ class Request:
 
 
 def check(epochs: int | None, seed: int | None) -> None:
-    """Raise ConfigError for a number of epochs below 1 or a seed that is out of range."""
+    """Raise ConfigError for a number of epochs or a seed that is out of range."""
     if epochs is not None and epochs < 1:
         raise ConfigError(f"expected --epochs of 1 or more, got {epochs}; leave it out for the model's own number")
+    if epochs is not None and epochs > LARGEST_EPOCHS:
+        raise ConfigError(f"expected --epochs of {LARGEST_EPOCHS:,} or less, got {epochs}; give fewer")
     if seed is not None and not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"expected --seed from 0 to {LARGEST_SEED}, got {seed}; choose another")
 
@@ -57,7 +61,7 @@ def stored(config: Mapping[str, Any], where: str) -> Request:
     try:
         asked = config["request"]
         request = Request(str(asked["model"]), str(asked["data"]), asked["epochs"], asked["seed"])
-        sound = isinstance(request.seed, int) and isinstance(request.epochs, int | None)
+        sound = type(request.seed) is int and type(request.epochs) in {int, type(None)}
     except (KeyError, TypeError, ConfigError) as error:
         raise RunError(f"{where}: expected what the run was asked for, got: {error!r}; train again") from error
     if not sound:

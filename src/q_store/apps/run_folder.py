@@ -112,7 +112,9 @@ class RunFolder:
         self.close()
 
     def sweep(self) -> None:
-        """Remove what a killed process had written in part. Only under the lock."""
+        """Remove what a killed process had written in part, make what somebody removed. Only under the lock."""
+        with suppress(OSError):  # the first checkpoint complains about it
+            (self.path / CHECKPOINTS).mkdir(exist_ok=True)
         for pattern in (".*.part", ".*.partial", f"{CHECKPOINTS}/.*.partial"):
             for path in self.path.glob(pattern):
                 with suppress(OSError):
@@ -136,6 +138,11 @@ class RunFolder:
             raise RunError(
                 f"{self.path / CONFIG}: expected format {FORMAT}, got {config.get('format')!r}; use the version of "
                 "q-store that wrote it, or train again"
+            )
+        if not isinstance(config.get("resolved", {}), dict):
+            raise RunError(
+                f"{self.path / CONFIG}: expected 'resolved' to be a JSON object, got something else; restore the file "
+                "or train again"
             )
         return config
 
@@ -161,7 +168,7 @@ class RunFolder:
         path = self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(
                 f"{path}: expected a readable JSON object, got: {_one_line(error)}; restore the file, or train again "
                 "into another folder"
@@ -193,9 +200,9 @@ class RunFolder:
         for line in path.read_bytes().decode("utf-8", "replace").splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
-            if not isinstance(row, dict):
+            if not isinstance(row, dict) or not isinstance(row.get("epoch", 0), int):
                 break
             rows.append(row)
         return rows

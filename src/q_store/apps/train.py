@@ -63,7 +63,7 @@ def _started(options: Options) -> tuple[RunFolder, Request, bool]:
     """A new folder for what the options ask for."""
     if options.model is None:
         raise ConfigError("expected the name of a model, got none; 'q-store models' lists them: q-store train compact")
-    data = absolute(options.data or DEFAULT_DATA)
+    data = absolute(DEFAULT_DATA if options.data is None else options.data)
     request = Request(options.model, data, options.epochs, options.seed or 0)
     known_model(request.model)
     path = options.out or fresh(RUNS, folder_name(request))

@@ -17,6 +17,8 @@ BLOCK = 2048
 """Rows at a time: a block of images stays in the cache, and memory does not grow with the data."""
 MAX_FEATURES = 4096
 """The D x D eigenproblem takes seconds from here on."""
+LARGEST = 1e100
+"""Of |x^power|: sums of squares over any number of rows stay far from the end of float64."""
 
 
 def checked_rows(x: Any, where: str, power: float = 1.0) -> NDArray[Any]:
@@ -29,6 +31,12 @@ def checked_rows(x: Any, where: str, power: float = 1.0) -> NDArray[Any]:
         )
     if not 0 < power < np.inf:
         raise ConfigError(f"expected a positive power, got {power}; 1 leaves the values, 0.5 takes their root")
+    largest = max(float(rows.max()), -float(rows.min()))
+    if largest > 1 and power * np.log10(largest) > np.log10(LARGEST):
+        raise DataError(
+            f"{where}: expected values whose power {power:g} is below {LARGEST:g}, got one of size {largest:g}; scale "
+            "the columns down"
+        )
     if power != round(power) and rows.min() < 0:
         row = int(np.flatnonzero((rows < 0).any(axis=1))[0])
         raise DataError(

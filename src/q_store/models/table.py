@@ -22,13 +22,10 @@ def read_table(path: Path) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...] 
     Raises DataError naming the line for a field that is no number and for rows of unequal length.
     """
     text = _text(path)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first:
-        raise DataError(f"{path}: expected rows of comma-separated values, got an empty file; check how it was written")
-    fields = [field.strip().strip('"') for field in first.split(",")]
+    fields = _first(text, path)
     if len(fields) < 2:
         raise DataError(
-            f"{path}: expected a label and at least one feature separated by commas, got {first[:60]!r}; "
+            f"{path}: expected a label and at least one feature separated by commas, got {fields[0][:60]!r}; "
             "separate the columns with commas"
         )
     named = not any(_is_number(field) for field in fields[1:])
@@ -39,6 +36,27 @@ def read_table(path: Path) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...] 
     if named and all(fields[index].lower().startswith("pixel") for index in columns):
         x = _pixels(x)
     return x, y, class_names
+
+
+def read_features(path: Path, width: int) -> NDArray[Any]:
+    """x[B, columns] of a table to predict; of `width` + 1 columns the label, found as in training, is left out.
+
+    Raises DataError as `read_table` does.
+    """
+    text = _text(path)
+    fields = _first(text, path)
+    named = not any(_is_number(field) for field in fields[1:] or fields)
+    label = (_label_column(fields) if named else 0) if len(fields) == width + 1 else None
+    columns = [index for index in range(len(fields)) if index != label]
+    return _numbers(text, columns, len(fields), skip=int(named), where=path)
+
+
+def _first(text: str, path: Path) -> list[str]:
+    """The fields of the first line that is not blank."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
+        raise DataError(f"{path}: expected rows of comma-separated values, got an empty file; check how it was written")
+    return [field.strip().strip('"') for field in first.split(",")]
 
 
 def _text(path: Path) -> str:
