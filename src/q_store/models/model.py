@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from q_store.blas import single_threaded
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
-from q_store.errors import ConfigError, DataError, RunError, ShapeError
+from q_store.errors import ConfigError, RunError, ShapeError
 from q_store.events import Sink
 from q_store.jobs import SyncExecutor, drive
 from q_store.models import intake
@@ -119,16 +119,8 @@ class Model:
         return Parameters(objective.circuit.n_params, objective.readout.n_weights)
 
     def encode(self, x: Any) -> Encoded:
-        """The preprocessed rows; takes what `FeatureMap.transform` takes, and gives back what is encoded already."""
-        feature_map = self.trained.feature_map
-        if not isinstance(x, Encoded):
-            return encode(feature_map, x)
-        if x.feature_map is not feature_map:
-            msg = (
-                "expected rows encoded by this model since it was last fitted, got those of another one; pass x itself"
-            )
-            raise DataError(msg)
-        return x
+        """The preprocessed rows, see `trained.encode`: rows that it encoded already come back as they are."""
+        return encode(self.trained.feature_map, x)
 
     def decision_function(
         self, x: Any, *, shots: int | None = None, seed: int = 0, backend: SyncExecutor | None = None
