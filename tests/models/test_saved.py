@@ -232,7 +232,7 @@ def test_a_disk_that_refuses_leaves_the_old_file(model, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="disk is full|No space left"):
+    with pytest.raises(StorageError, match=r"disk is full|No space left"):
         model.save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
