@@ -51,6 +51,7 @@ class Output(enum.Enum):
 
 
 EXACT_ONLY = frozenset({Output.STATE, Output.VJP, Output.JACOBIAN, Output.METRIC})
+MAX_SHOTS = 2**31 - 1
 NEEDS_OBSERVABLES = frozenset({Output.EXPECTATION, Output.VJP, Output.JACOBIAN})
 
 
@@ -178,6 +179,9 @@ def _check_shots(job: Job) -> None:
         or shots.min() < 1
     ):
         msg = f"expected shots as an integer of 1 or more, or one for each of the {job.rows} rows, got {job.shots!r}"
+        raise InputError(msg)
+    if shots.max() > MAX_SHOTS:
+        msg = f"expected at most {MAX_SHOTS} shots a row, got {shots.max()}; ask for exact values with shots=None"
         raise InputError(msg)
 
 

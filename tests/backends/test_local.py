@@ -474,3 +474,8 @@ def test_a_failed_job_leaves_nothing_behind():
     with pytest.raises(InputError):
         backend.run(rotated(data=np.nan))
     assert (backend.run(rotated()).values == good).all()
+
+
+def test_more_shots_than_a_count_holds_are_refused():
+    with pytest.raises(InputError, match="expected at most 2147483647 shots a row"):
+        rotated(Output.COUNTS, shots=2**31)

@@ -126,8 +126,6 @@ class UnitaryFirst:
         length = -(-self.number // LANES) * LANES * self.engine.dim
         for name, part in zip(("lre", "lim"), lam, strict=False):
             self.engine.memory(name, length)[:] = block(part[:, : self.engine.dim])
-        if self.is_real:
-            self.engine.memory("lim", length)[:] = 0
         self.engine.backward(self.angles, self.columns, self.states, None, gradient)
 
     def _pulled(self, cotangents: Floats, kept: Floats | None) -> Floats:
