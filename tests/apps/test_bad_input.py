@@ -15,7 +15,7 @@ import pytest
 from q_store.apps import assemble, guard, run_folder
 from q_store.apps import train as train_module
 from q_store.apps.cli import main
-from q_store.apps.files import refused
+from q_store.files import refused
 
 TRAIN = ("train", "ring", "--epochs", 2, "--no-control")
 

@@ -64,7 +64,7 @@ def test_a_run_that_dies_around_a_checkpoint_ends_the_same(blobs, unbroken, tmp_
             if when == "after":
                 original(path, content)
             if when == "during":
-                path.with_name(f".{path.name}.1.partial").write_bytes(content[: len(content) // 2])
+                path.with_name(f".{path.name}.1.part").write_bytes(content[: len(content) // 2])
             freeze(folder, tmp_path / "frozen")
             raise Killed
         original(path, content)

@@ -159,8 +159,8 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(monkeypatch, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download.os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left"):
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
         download.write_atomically(tmp_path / "a.gz", b"content")
     assert list(tmp_path.iterdir()) == []
 

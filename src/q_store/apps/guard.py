@@ -3,20 +3,21 @@
 0    done
 1    a failure that q-store did not foresee; Q_STORE_DEBUG=1 shows where
 2    something in the command, the data, a file or the disk must change first
-130  interrupted (Ctrl-C), 141 the reader of our output went away
+130  interrupted (Ctrl-C, SIGTERM, SIGHUP), 141 the reader of our output went away
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 import typer
 
-from q_store.apps.files import REMEDIES
 from q_store.errors import QStoreError
+from q_store.files import REMEDIES
 
 DEBUG = "Q_STORE_DEBUG"
 USAGE = 2
@@ -45,7 +46,17 @@ def guard(command: Callable[[], object]) -> int:
         if os.environ.get(DEBUG):
             raise
         return explain(error)
+    if code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt, without a word
+        say("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def heed_termination() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: tidily, and with a word on how to go on."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, signal.default_int_handler)
 
 
 def explain(error: Exception) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from q_store.apps.files import write_whole
+from q_store.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from q_store.apps.files import refused, sync_folder, write_text
 from q_store.errors import RunError
+from q_store.files import refused, sync_folder, write_text
 
 FORMAT = 1
 CONFIG, METRICS, RESULT, MODEL = "config.json", "metrics.jsonl", "result.json", "model.npz"
@@ -115,7 +115,7 @@ class RunFolder:
         """Remove what a killed process had written in part, make what somebody removed. Only under the lock."""
         with suppress(OSError):  # the first checkpoint complains about it
             (self.path / CHECKPOINTS).mkdir(exist_ok=True)
-        for pattern in (".*.part", ".*.partial", f"{CHECKPOINTS}/.*.partial"):
+        for pattern in (".*.part", f"{CHECKPOINTS}/.*.part"):
             for path in self.path.glob(pattern):
                 with suppress(OSError):
                     path.unlink()

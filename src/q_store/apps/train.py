@@ -52,8 +52,8 @@ def train(options: Options, clock: Clock) -> int:
             with _resumable(folder, new=new):
                 _run(folder, request, options, clock, console)
         _report(folder, console, as_json=options.json, again=finished)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt:  # `_resumable` has said so
+        raise SystemExit(INTERRUPTED) from None
     finally:
         folder.close()
     return 0

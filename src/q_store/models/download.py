@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import http.client
-import os
-import tempfile
 import time
 import zlib
 from collections.abc import Sequence
@@ -15,7 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from q_store.errors import DataError, StorageError
+from q_store.errors import DataError
+from q_store.files import refused, write_atomically
 
 STALL_SECONDS = 20.0
 LIMIT_SECONDS = 600.0
@@ -37,30 +35,18 @@ def fetch(addresses: Sequence[str], target: Path, sha256: str) -> None:
             failures.append(f"{address}: {error!r}")
             continue
         if got == sha256:
-            write_atomically(target, packed)
+            _keep(target, packed)
             return
         failures.append(f"{address}: expected contents with sha256 {sha256}, got {got}")
     raise DataError(f"no download ({'; '.join(failures)})")
 
 
-def write_atomically(target: Path, content: bytes) -> None:
-    """Write `content` to `target`, whole or not at all; StorageError when the disk refuses."""
-    temporary = None
+def _keep(target: Path, packed: bytes) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{target}: expected to write {len(content)} bytes, got: {error}; free space, or choose another directory"
-        ) from error
+        raise refused(target, error) from error
+    write_atomically(target, packed)
 
 
 def _download(address: str) -> bytes:

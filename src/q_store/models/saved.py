@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from q_store import __version__
 from q_store.circuits.serialise import circuit_from_json, circuit_to_json, observables_from_json, observables_to_json
 from q_store.errors import ConfigError, InputError, RunError, StorageError
+from q_store.files import write_atomically
 from q_store.jobs import SyncExecutor
 from q_store.models.features import FeatureMap, from_arrays
 from q_store.models.model import Model
 from q_store.models.readouts import ProbabilityReadout
 from q_store.models.trained import Trained
-from q_store.training.checkpoint import write_atomically
 from q_store.training.loss import CrossEntropy
 from q_store.training.objective import Objective
 from q_store.training.readout import IdentityReadout, LinearReadout, Readout

@@ -8,7 +8,6 @@ one, flushed to the disk and renamed over it, so at any moment the name stands f
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.errors import RunError, StorageError
+from q_store.files import write_atomically
 from q_store.training.state import TrainingState
 
 FORMAT, VERSION = "q-store checkpoint", 1
@@ -148,28 +148,6 @@ class CheckpointFile:
             f"expected a whole checkpoint at {self.path}, but {why or 'it is damaged'};"
             " delete it and start the run anew"
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name stands for the old or the new content, never for a part, also after a power cut.
-
-    Raises:
-        StorageError: when the disk refuses; nothing is left behind.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        msg = (
-            f"could not write {path}: {error.strerror or error}; free some space or choose a folder that can be written"
-        )
-        raise StorageError(msg) from error
 
 
 def _encoded(arrays: Arrays, body: dict[str, Any]) -> bytes:

@@ -20,6 +20,8 @@ REMEDIES = {
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
     errno.EEXIST: "a part of the path is a file; choose another folder",
+    errno.ENOENT: "the folder is not there; make it, or choose another",
+    errno.EISDIR: "a folder of that name is there; choose another name",
     errno.EFBIG: "a limit on the size of files is reached; raise it (ulimit -f) or free some space",
 }
 """What to do when the system refuses to write, by its error number."""
@@ -32,12 +34,12 @@ def refused(path: Path | str, error: OSError) -> StorageError:
 
 
 def write_whole(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Let `fill` write into `.NAME.part`, flush it to the disk and rename it to `path`; replaces what was there.
+    """Let `fill` write into `.NAME.PROCESS.part`, flush it to the disk and rename it over `path`.
 
-    One writer at a time. Raises StorageError when the disk refuses; then an old file is still there and the part is
-    gone (a process that is killed leaves the part, which the next write replaces).
+    Raises StorageError when the disk refuses; then an old file is still there and the part is gone (only a process
+    that is killed leaves it).
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             fill(file)
@@ -53,9 +55,14 @@ def write_whole(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """`write_whole` for bytes."""
+    write_whole(path, lambda file: file.write(content))
+
+
 def write_text(path: Path, text: str) -> None:
     """`write_whole` for UTF-8 text."""
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_atomically(path, text.encode())
 
 
 def sync_folder(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from q_store.apps import files
+from q_store import files
 from q_store.errors import StorageError
 
 
