@@ -298,7 +298,9 @@ def full(path, *_):
 
 def test_a_full_disk_at_the_start_leaves_nothing(q_store, place, data_file, monkeypatch):
     monkeypatch.setattr(run_folder, "write_text", full)
-    check_refused(q_store(*TRAIN, "--data", data_file, "--out", "run"), "the disk is full; free some space")
+    answer = q_store(*TRAIN, "--data", data_file, "--out", "run")
+    check_refused(answer, "the disk is full; free some space")
+    assert answer.err.count("expected") == 1
     assert contents(place) == []
 
 

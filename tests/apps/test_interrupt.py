@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,3 +60,19 @@ def test_a_polite_kill_ends_tidily(data_file, tmp_path, name):
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, f"q-store: interrupted; go on with: q-store train --resume {folder}\n")
     assert not list(folder.rglob("*.part"))
+
+
+def test_pictures_are_drawn_whatever_the_environment_says():
+    code = "from q_store.apps import guard; guard.settle(); import matplotlib as m; print(m.get_backend())"
+    setting = {**os.environ, "MPLBACKEND": "nonsense"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=setting)
+    assert (run.stdout.strip().lower(), run.stderr) == ("agg", "")
+
+
+@posix
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>&- <&-"])
+def test_streams_that_the_caller_closed_are_no_failure(trained, closed):
+    words = [sys.executable, "-m", "q_store", "evaluate", str(trained)]
+    command = f"exec {shlex.join(words)} {closed}"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

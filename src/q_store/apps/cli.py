@@ -16,7 +16,7 @@ import typer
 
 from q_store import __version__
 from q_store.apps.clock import Clock, process_age
-from q_store.apps.guard import guard, heed_termination
+from q_store.apps.guard import guard, heed_termination, settle
 
 app = typer.Typer(
     name="q-store",
@@ -151,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a class name that the terminal cannot show is no reason to stop
     if arguments is None:
         heed_termination()
+        settle()
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     return guard(lambda: command.main(given, prog_name="q-store", standalone_mode=False, obj=clock))

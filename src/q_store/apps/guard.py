@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
@@ -57,6 +58,13 @@ def heed_termination() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, signal.default_int_handler)
+
+
+def settle() -> None:
+    """Write to nowhere what a caller has closed (`>&-`), and draw into files whatever MPLBACKEND says."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def explain(error: Exception) -> int:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from q_store.errors import RunError
+from q_store.errors import RunError, StorageError
 from q_store.files import refused, sync_folder, write_text
 
 FORMAT = 1
@@ -57,7 +57,7 @@ class RunFolder:
         except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
             _remove_empty(made)
-            if isinstance(error, OSError) and not isinstance(error, RunError):
+            if isinstance(error, OSError) and not isinstance(error, StorageError):
                 raise refused(path, error) from error
             raise
         folder = cls(path, made)
