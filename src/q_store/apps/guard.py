@@ -62,8 +62,8 @@ def heed_termination() -> None:
 
 def settle() -> None:
     """Write to nowhere what a caller has closed (`>&-`), and draw into files whatever MPLBACKEND says."""
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     os.environ["MPLBACKEND"] = "agg"
 
 
