@@ -161,8 +161,8 @@ def control_text(model: dict[str, Any]) -> str:
     control = model.get("control")
     if control is None:
         return "not run"
-    paired = max(fit["against_control"]["p"] for fit in model["fits"])
-    return f"{100 * control['accuracy']:.2f} ({control['kind']}, {control['parameters']}; paired p <= {paired:.2g})"
+    paired = ", ".join(f"{fit['against_control']['p']:.2g}" for fit in model["fits"])
+    return f"{100 * control['accuracy']:.2f} ({control['kind']}, {control['parameters']}; paired p {paired})"
 
 
 def _options() -> argparse.Namespace:

@@ -151,7 +151,7 @@ def _wide() -> Definition:
         ansatz=_loaded(6, so4_layers(6, blocks=104)),
         observables=Observables.of(Marginal(tuple(range(6)))),
         readout=ProbabilityReadout,
-        settings=TrainingSettings(epochs=25, learning_rate=0.08, readout_learning_rate=0.005, finish_iterations=400),
+        settings=TrainingSettings(epochs=25, learning_rate=0.08, readout_learning_rate=0.005, finish_iterations=1000),
         penalty=3e-5,
     )
 
