@@ -76,3 +76,15 @@ def test_streams_that_the_caller_closed_are_no_failure(trained, closed):
     command = f"exec {shlex.join(words)} {closed}"
     run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@posix
+def test_a_reader_that_goes_away_gets_no_complaint(trained, data_file, tmp_path):
+    """`q-store ... | head -1`: the exit code of a broken pipe, silence, and a training that can be gone on with."""
+    run = str(tmp_path / "run")
+    for words in (["predict", str(trained), str(data_file)], ["train", "ring", "--data", str(data_file), "--out", run]):
+        command = [sys.executable, "-m", "q_store", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.close()
+            _, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (141, ""), words

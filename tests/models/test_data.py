@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from q_store.errors import DataError, ShapeError
-from q_store.models import readers
+from q_store.models import checks, readers
 from q_store.models.data import Split, dataset, stratified
 
 
@@ -320,3 +320,8 @@ def test_batches_are_joined_in_order():
 def test_unusable_batches_are_refused(loader, message):
     with pytest.raises(DataError, match=message):
         readers.batches(loader)
+
+
+def test_a_tensor_that_requires_a_gradient_is_taken_whole():
+    rows, _ = checks.features(Tensor(np.ones((3, 2))), "rows")
+    assert rows.shape == (3, 2)

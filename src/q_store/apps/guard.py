@@ -37,6 +37,8 @@ def guard(command: Callable[[], object]) -> int:
         code = command()
         sys.stdout.flush()
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer makes 1 of it
+            return _silence()
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BrokenPipeError:
         return _silence()

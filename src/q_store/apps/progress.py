@@ -146,7 +146,11 @@ class Lines:
         self._progress = progress
 
     def __call__(self, event: Event) -> None:
-        """Print the line, after `progress` has taken in the event."""
+        """Print the line, after `progress` has taken in the event; when nobody reads any more, go on in silence."""
+        with suppress(BrokenPipeError):
+            self._print(event)
+
+    def _print(self, event: Event) -> None:
         if isinstance(event, EpochDone):
             shown = self._progress
             width = len(str(shown.epochs))

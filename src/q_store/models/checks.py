@@ -74,9 +74,16 @@ def labels(values: Any, where: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def host(value: Any) -> NDArray[Any]:
+    """A NumPy array of anything array-like; torch tensors may need a detach and a copy to the host first."""
+    for step in ("detach", "cpu"):
+        value = getattr(value, step)() if hasattr(value, step) else value
+    return np.asarray(value)
+
+
 def _array(values: Any, where: str) -> NDArray[Any]:
     try:
-        array = np.asarray(values)
+        array = host(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ShapeError(f"{where}: expected rows of equal shape, got {error}; make them one array") from error
     if array.dtype.kind == "O":

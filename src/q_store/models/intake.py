@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import DataError, ShapeError, suggestion
+from q_store.models.checks import host
 
 Array = NDArray[Any]
 
@@ -72,7 +73,7 @@ def _joined(batches: Any, where: str) -> tuple[Array, Array]:
             got = f"a {type(batch).__name__} as batch {number}"
             msg = f"{where}: expected batches (x, y), got {got}; yield pairs of arrays"
             raise DataError(msg)
-        parts.append((_host(batch[0]), _host(batch[1])))
+        parts.append((host(batch[0]), host(batch[1])))
     if not parts:
         msg = f"{where}: expected at least one batch (x, y), got none; was the iterator already used up?"
         raise DataError(msg)
@@ -84,7 +85,7 @@ def _joined(batches: Any, where: str) -> tuple[Array, Array]:
 
 
 def _labels(y: Any, where: str) -> Array:
-    labels = _host(y)
+    labels = host(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -108,9 +109,3 @@ def _plain(labels: Array, where: str) -> Array:
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     msg = f"{where}: expected labels that are all text or all numbers, got {names}; convert them to one type"
     raise DataError(msg)
-
-
-def _host(value: Any) -> Array:
-    for step in ("detach", "cpu"):
-        value = getattr(value, step)() if hasattr(value, step) else value
-    return np.asarray(value)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import DataError
+from q_store.models.checks import host
 from q_store.models.data import Dataset, dataset
 from q_store.models.table import read_table
 
@@ -150,7 +151,7 @@ def _joined(loader: Iterable[Any], where: str) -> tuple[NDArray[Any], NDArray[An
                 f"{type(batch).__name__} of length {len(batch)}" if hasattr(batch, "__len__") else type(batch).__name__
             )
             raise DataError(f"{where}: expected batches (x, y), got a {kind} as batch {number}; yield pairs of arrays")
-        x, y = (_host(item) for item in batch)
+        x, y = (host(item) for item in batch)
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
             raise DataError(
                 f"{where}: expected x of shape [b, ...] and y of shape [b], got {list(x.shape)} and {list(y.shape)} in "
@@ -165,10 +166,3 @@ def _joined(loader: Iterable[Any], where: str) -> tuple[NDArray[Any], NDArray[An
         raise DataError(
             f"{where}: expected batches of the same row shape, got: {error}; pad or resize the rows"
         ) from error
-
-
-def _host(value: Any) -> NDArray[Any]:
-    """A NumPy array of anything array-like; torch tensors may need a detach and a copy to the host first."""
-    for step in ("detach", "cpu"):
-        value = getattr(value, step)() if hasattr(value, step) else value
-    return np.asarray(value)
