@@ -26,6 +26,7 @@ def metric(engine: Engine, rows: RowSet) -> Array:
     """F = 4 Re[<d_i psi, d_j psi> - <d_i psi, psi><psi, d_j psi>], [R, P, P].
 
     With a complex vector as the real one (Re, Im), Re<a, b> is their product and Im<a, b> that of a with (Im b, -Re b).
+    For a unit vector psi, <d_i psi, psi> is imaginary.
     """
     n_params, size = rows.params.shape[1], engine.program.size
     out = np.empty((len(rows), n_params, n_params))
@@ -56,19 +57,18 @@ def jacobian(engine: Engine, rows: RowSet) -> tuple[Array, Array]:
 def fisher(states, out):
     """out[r, S, S] from the states [r, S + 1, 2 * 2^n] of `_derivatives`."""
     size, dim = out.shape[1], states.shape[2] // 2
-    along, across = np.empty(size), np.empty(size)
+    across = np.empty(size)
     for r in range(len(states)):
         psi, d = states[r, 0], states[r, 1:]
         for i in range(size):
-            along[i] = across[i] = 0.0
+            across[i] = 0.0
             for k in range(dim):
-                along[i] += d[i, k] * psi[k] + d[i, dim + k] * psi[dim + k]
                 across[i] += d[i, k] * psi[dim + k] - d[i, dim + k] * psi[k]
             for j in range(i + 1):
                 total = 0.0
                 for k in range(2 * dim):
                     total += d[i, k] * d[j, k]
-                out[r, i, j] = out[r, j, i] = total - along[i] * along[j] - across[i] * across[j]
+                out[r, i, j] = out[r, j, i] = total - across[i] * across[j]
 
 
 def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array]]:
