@@ -87,10 +87,19 @@ def test_small_tables_with_negative_numbers_train_too(name):
     assert model.class_names == ("a", "b", "c")
 
 
-def test_images_of_the_usual_size_leave_a_definition_as_it_is():
-    images = np.zeros((2, 28, 28), dtype=np.uint8)
-    for name in TABLE:
-        assert zoo.definition(name).fitting(images).features == zoo.definition(name).features
+@pytest.mark.parametrize("name", TABLE)
+def test_the_full_data_leave_a_definition_as_it_is(name):
+    images = np.broadcast_to(np.uint8(0), (50_000, 28, 28))
+    assert zoo.definition(name).fitting(images) == zoo.definition(name)
+
+
+def test_few_rows_are_not_learnt_by_heart():
+    wide = zoo.definition("wide")
+    assert (wide.settings.batch_size, wide.settings.finish_iterations) == (500, 1000)
+    bundled = wide.fitting(np.broadcast_to(np.uint8(0), (5000, 784))).settings
+    assert (bundled.batch_size, bundled.finish_iterations) == (500, 30 * 5000 // 998)
+    table = wide.fitting(np.broadcast_to(np.uint8(0), (150, 784))).settings
+    assert (table.batch_size, table.finish_iterations) == (15, 50)
 
 
 def test_features_are_those_of_the_definition():

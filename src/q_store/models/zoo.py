@@ -32,6 +32,8 @@ from q_store.models.trained import Parameters, TwoQubitGates, two_qubit_gates
 from q_store.training.readout import LinearReadout, Readout
 from q_store.training.settings import TrainingSettings
 
+ITERATIONS_PER_ROW = 30
+"""Times rows and divided by parameters; chosen on the validation part of the bundled images."""
 Ansatz = Callable[[int], Circuit]
 nine_logits = partial(LinearReadout, zero_last=True)
 """With a bias; softmax needs one logit less than there are classes."""
@@ -75,18 +77,24 @@ class Definition:
         return Parameters(self.circuit.n_params, self.readout(self.observables.size, n_classes).n_weights)
 
     def fitting(self, x: Any) -> Definition:
-        """The definition for rows like x[B, D]: at most D components, and no roots of negative numbers.
+        """The definition for training rows like x[B, D]; the full Fashion-MNIST leaves it as it is.
 
-        Images of the size that the zoo was made for leave it as it is.
+        At most D components, no roots of negative numbers, batches of at most a tenth of the rows, and at most
+        30 B / parameters iterations of the finish (50 in any case): further ones would only learn the rows by heart.
         """
         rows = np.asarray(x)
-        width = int(np.prod(rows.shape[1:]))
-        features = self.features
+        count, width = len(rows), int(np.prod(rows.shape[1:]))
+        features, settings = self.features, self.settings
         if 0 < width < features.n_components:
             features = replace(features, n_components=width)
         if features.power != 1 and rows.dtype.kind in "if" and rows.size and rows.min() < 0:
             features = replace(features, power=1.0)
-        return replace(self, features=features)
+        enough = max(50, ITERATIONS_PER_ROW * count // sum(self.parameters()))
+        settings = settings.replaced(
+            batch_size=min(settings.batch_size, max(10, count // 10)),
+            finish_iterations=min(settings.finish_iterations, enough),
+        )
+        return replace(self, features=features, settings=settings)
 
     def model(self, *, class_names: Sequence[str] | None = None, **options: Any) -> Model:
         """A fresh model; `options` go to `Model` (settings, loss, classes, backend)."""
