@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from q_store import archive
 from q_store.circuits import Circuit, Marginal, PauliSum, encoders, rx, ry, rz, theta, x, z
 from q_store.circuits.templates import hardware_efficient
 from q_store.errors import ConfigError, RunError, StorageError
@@ -161,7 +162,7 @@ def forged(model, change, *, arrays=(), digest=None):
     header.pop("sha256")
     change(header)
     content |= dict(arrays)
-    text = json.dumps({**header, "sha256": digest or saved._sha256(content, header)}).encode()
+    text = json.dumps({**header, "sha256": digest or archive._sha256(content, header)}).encode()
     out = io.BytesIO()
     np.savez(out, header=np.frombuffer(text, dtype=np.uint8), **content)
     return out.getvalue()

@@ -1,30 +1,25 @@
 """A trained model as one file: an .npz without pickle, written whole or not at all.
 
-    header    JSON: {format, version, q_store, name, circuit, observables, readout, class_names, training, sha256}
+    header    JSON: {format, version, q_store, name, circuit, observables, readout, class_names, training}
     vector    float64 [P + weights]: circuit parameters, then readout weights
     classes   [K] labels, text or numbers
     features.kind, .power, .mean, .matrix, .unit_norm   the preprocessing
 
-The hash covers the arrays (name, type, shape, bytes) and the rest of the header. `training` says how the model was
+See `q_store.archive` for the form and its hash. `training` says how the model was
 trained, for people; it is not read back. A file of a newer version is refused.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from q_store import __version__
+from q_store.archive import DAMAGE, Arrays, pack, unpack
 from q_store.circuits.serialise import circuit_from_json, circuit_to_json, observables_from_json, observables_to_json
 from q_store.errors import ConfigError, InputError, RunError, StorageError
 from q_store.files import write_atomically
@@ -43,18 +38,6 @@ READOUTS: Mapping[str, Any] = {
     "identity": IdentityReadout,
     "probability": ProbabilityReadout,
 }
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    RecursionError,
-)
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -112,34 +95,26 @@ def encode(model: Model) -> bytes:
         "class_names": model.class_names,
         "training": {"settings": model.settings.model_dump(), "loss": trained.objective.loss.identity},
     }
-    header = json.loads(json.dumps(header, allow_nan=False))
-    text = json.dumps({**header, "sha256": _sha256(arrays, header)}).encode()
-    out = io.BytesIO()
-    members: dict[str, Any] = {"header": np.frombuffer(text, dtype=np.uint8), **arrays}
-    np.savez(out, allow_pickle=False, **members)
-    return out.getvalue()
+    return pack(arrays, header)
 
 
 def decode(content: bytes, where: str, backend: SyncExecutor | None = None) -> Model:
     """The model in the bytes of a file; `where` is for messages. Raises RunError."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        header = json.loads(arrays.pop("header").tobytes())
-        written = header["format"], header["version"]
-    except _DAMAGE as error:
+        found = unpack(content)
+    except ValueError as error:
         _damaged(where, error)
+    written = found.header.get("format"), found.header.get("version")
     if written[0] != FORMAT or not isinstance(written[1], int):
         _damaged(where, f"it calls itself {written[0]!r} version {written[1]!r}")
     if written[1] > VERSION:
         msg = f"expected a model of format version {VERSION} or less in {where}, got {written[1]}; update q-store"
         raise RunError(msg)
+    if not found.intact:
+        _damaged(where, "its contents do not match their hash")
     try:
-        claimed = header.pop("sha256")
-        if claimed != _sha256(arrays, header):
-            _damaged(where, "its contents do not match their hash")
-        return _model(arrays, header, backend)
-    except (*_DAMAGE, InputError) as error:
+        return _model(found.arrays, found.header, backend)
+    except (*DAMAGE, InputError) as error:
         _damaged(where, error)
 
 
@@ -174,15 +149,6 @@ def _readout_from_json(value: Mapping[str, Any]) -> Readout:
     options = dict(value)
     readout: Readout = READOUTS[options.pop("kind")](**options)
     return readout
-
-
-def _sha256(arrays: Arrays, header: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _damaged(where: str, why: object) -> NoReturn:

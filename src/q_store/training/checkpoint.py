@@ -1,44 +1,24 @@
 """Checkpoints: one .npz file without pickle, replaced atomically.
 
-    arrays of the state · header: JSON {format, version, sha256, run, state}
+    arrays of the state · header: JSON {format, version, run, state}
 
-The hash covers every array (name, type, shape, bytes) and the rest of the header. A file is written beside the old
+See `q_store.archive` for the form. A file is written beside the old
 one, flushed to the disk and renamed over it, so at any moment the name stands for one whole checkpoint or none.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from q_store.archive import Arrays, pack, unpack
 from q_store.errors import RunError, StorageError
 from q_store.files import write_atomically
 from q_store.training.state import TrainingState
 
 FORMAT, VERSION = "q-store checkpoint", 1
-_HEADER = "header"
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
-)
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,55 +97,31 @@ class CheckpointFile:
         Raises:
             StorageError: when the disk is full or read-only; the earlier checkpoint is untouched.
         """
-        write_atomically(self.path, _encoded(state.arrays(), {"run": identity.parts, "state": state.numbers()}))
+        header = {"format": FORMAT, "version": VERSION, "run": identity.parts, "state": state.numbers()}
+        write_atomically(self.path, pack(state.arrays(), header))
         return str(self.path)
 
     def _decoded(self, content: bytes) -> tuple[Arrays, dict[str, Any]]:
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                bad = archive.testzip()
-            if bad is not None:
-                raise self._damaged(f"{bad} fails its checksum")
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            header = json.loads(arrays.pop(_HEADER).tobytes())
-            claimed = header.pop("sha256")
-            known = (header["format"], header["version"])
-        except _DAMAGE as error:
+            found = unpack(content)
+        except ValueError as error:
             raise self._damaged(str(error)) from None
+        known = found.header.get("format"), found.header.get("version")
         if known != (FORMAT, VERSION):
             msg = (
                 f"expected {FORMAT} version {VERSION} in {self.path}, got {known[0]} version {known[1]};"
                 " use the q-store that wrote it"
             )
             raise RunError(msg)
-        if claimed != _sha256(arrays, header):
+        if not found.intact:
             raise self._damaged("its contents do not match their hash")
-        return arrays, header
+        return found.arrays, found.header
 
     def _damaged(self, why: str) -> RunError:
         return RunError(
             f"expected a whole checkpoint at {self.path}, but {why or 'it is damaged'};"
             " delete it and start the run anew"
         )
-
-
-def _encoded(arrays: Arrays, body: dict[str, Any]) -> bytes:
-    header = {"format": FORMAT, "version": VERSION, **body}
-    header = json.loads(json.dumps(header, allow_nan=False))
-    text = json.dumps({**header, "sha256": _sha256(arrays, header)}).encode()
-    out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **{_HEADER: np.frombuffer(text, dtype=np.uint8)}, **arrays)
-    return out.getvalue()
-
-
-def _sha256(arrays: Arrays, header: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from q_store.backends.local.kernels import TABLE, parity
+from q_store.backends.local.kernels import GROUP, TABLE, backward, parity
 from q_store.backends.local.simd import LANES, lane_sum, load
 
 _jit: Any = njit(nogil=True, cache=True, error_model="numpy")
@@ -189,3 +189,22 @@ def chain(terms, data, row_b, row_k, slots, out):
                     if terms.feature[t] >= 0:
                         value *= data[row_b[r], terms.feature[t]]
                     out[row_k[r], terms.param[t]] += value
+
+
+@_jit
+def backward_summed(
+    code, terms, angles, n_qubits, re, im, lre, lim, given, blocks, cotangents, slots, sums, work, k, gradient
+):
+    """`kernels.backward` over all blocks for shared angles, then `collect`: one call for a small job."""
+    slots[:] = 0
+    sums[:] = 0
+    backward(code, angles, n_qubits, re, im, lre, lim, given, 0, blocks, cotangents, slots, sums, work)
+    collect(code, terms, n_qubits, -(-blocks // GROUP), slots, sums, k, gradient)
+
+
+@_jit
+def collect(code, terms, n_qubits, groups, slots, sums, k, gradient):
+    """Add the derivatives of shared angles, summed over lanes and groups, to gradient[k, P]."""
+    summed = np.empty(len(code.masks))
+    gradients(code, n_qubits, groups, slots, sums, summed)
+    chain_shared(terms, summed, k, gradient)

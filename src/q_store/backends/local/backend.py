@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,12 +100,10 @@ class LocalBackend:
                 "LocalBackend(max_qubits=...) if memory and patience allow"
             )
             raise CapabilityError(msg)
-        with self._alone():
-            answer = self._answers[job.output](job)
+        answer = self._alone(job)
         return Outcome(rows=job.rows, seconds=time.perf_counter() - start, **answer)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, job: Job) -> Answer:
         """Other threads wait, as memory is shared between the passes; a pullback that comes back here is refused."""
         if self._owner == threading.get_ident():
             msg = "expected a pullback that does not use the backend that called it; give it a LocalBackend of its own"
@@ -114,7 +111,7 @@ class LocalBackend:
         with self._lock:
             self._owner = threading.get_ident()
             try:
-                yield
+                return self._answers[job.output](job)
             finally:
                 self._owner = None
 

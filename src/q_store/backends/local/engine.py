@@ -205,8 +205,6 @@ class Engine:
         groups = blocks if bound.lanes else -(-blocks // kernels.GROUP)
         slots = self.memory("slots", groups * self.program.size * LANES)
         sums = self.memory("sums", groups * self.table_count * self.dim * LANES)
-        slots[:] = 0
-        sums[:] = 0
         ranges = self.ranges(blocks, 4 * len(instructions.ops), kernels.GROUP)
         size = self.dim * LANES
         given = cotangents is None
@@ -214,33 +212,25 @@ class Engine:
         lim = self.memory("lim", size * (blocks if given else len(ranges)))
         work = self.memory("work", (size + LANES) * len(ranges))
         pull = np.zeros((0, 0), dtype=self.dtype) if cotangents is None else cotangents
+        n_qubits, k = self.program.n_qubits, int(rows.k[0])
+        if len(ranges) == 1 and not bound.lanes:
+            place = (*states, lre, lim, given, blocks, pull, slots, sums, work, k, gradient)
+            angles.backward_summed(instructions, self.terms, bound, n_qubits, *place)
+            return
+        slots[:] = 0
+        sums[:] = 0
 
         def task(part: int, first: int, last: int) -> float:
             at = slice(None) if given else slice(part * size, (part + 1) * size)
-            kernels.backward(
-                instructions,
-                bound,
-                self.program.n_qubits,
-                *states,
-                lre[at],
-                lim[at],
-                given,
-                first,
-                last,
-                pull,
-                slots,
-                sums,
-                work[part * (size + LANES) :],
-            )
+            place = (*states, lre[at], lim[at], given, first, last, pull, slots, sums, work[part * (size + LANES) :])
+            kernels.backward(instructions, bound, n_qubits, *place)
             return 0.0
 
         threads.run(task, ranges)
         if bound.lanes:
             angles.chain(self.terms, rows.data, rows.b, rows.k, slots, gradient)
-            return
-        summed = np.empty(self.program.size)
-        angles.gradients(instructions, self.program.n_qubits, groups, slots, sums, summed)
-        angles.chain_shared(self.terms, summed, int(rows.k[0]), gradient)
+        else:
+            angles.collect(instructions, self.terms, n_qubits, groups, slots, sums, k, gradient)
 
 
 def check_finite(check: float) -> None:
