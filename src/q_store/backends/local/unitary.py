@@ -23,6 +23,8 @@ Floats = npt.NDArray[Any]
 MAX_QUBITS = 8
 CHUNK = 512
 """Data rows a product; fixed, so that sums do not depend on the number of threads."""
+THREAD_WORK = 2_000_000
+"""Vector products above which a second thread pays; about 0.6 ms."""
 KEEP_BYTES = 64 << 20
 """Final states are kept for the backward pass up to this size, else computed twice."""
 
@@ -80,8 +82,9 @@ class UnitaryFirst:
         return self.engine.memory(f"psi{part}", len(self.v) * CHUNK * self.width).reshape(len(self.v), -1)
 
     def _ranges(self) -> list[tuple[int, int]]:
-        chunks = -(-len(self.x) // CHUNK)
-        return threads.split(chunks, self.engine.n_threads if chunks > 1 else 1, 1)
+        work = len(self.x) * self.number * len(self.v) * self.width // LANES
+        parts = self.engine.n_threads if work > THREAD_WORK else 1
+        return threads.split(-(-len(self.x) // CHUNK), parts, 1)
 
     def _psi(self, x: Floats, out: Floats) -> list[Floats]:
         """Final states of some rows, written to out[parts, rows * width]."""
