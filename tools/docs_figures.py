@@ -36,6 +36,8 @@ ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 NONE = "–"
 Result = dict[str, Any]
+COMMON = ("python", "numpy", "llvmlite")
+"""Packages that say nothing about a peer."""
 
 
 def main(arguments: list[str]) -> int:
@@ -231,7 +233,14 @@ def _case(record: Result) -> Case:
 
 def _about_speed(found: Result) -> str:
     about = found["machine"]
-    used = "; ".join(" ".join([name, *map(str, list(version.values())[:1])]) for name, version in _versions(found))
+    used = ", ".join(
+        dict.fromkeys(
+            f"{package} {version}"
+            for _, packages in _versions(found)
+            for package, version in packages.items()
+            if package not in COMMON
+        )
+    )
     return (
         "Peer's time over q-store's, measured in turn in one run: median (smallest – largest) over the repetitions; ~ "
         "where one call was too slow to repeat. "

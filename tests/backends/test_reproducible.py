@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from q_store.backends.local import LocalBackend, engine, exact, sampling
+from q_store.backends.local import LocalBackend, engine, exact, sampling, unitary
 from q_store.backends.local import backend as backend_module
 from q_store.circuits import Circuit, Marginal, Observables, PauliSum, cnot, op, prepare, rx, ry, rz, theta, x, z
 from q_store.jobs import Job, Output
@@ -59,6 +59,7 @@ def job_of(circuit, output, measured=MEASURED, rows=ROWS, **more):
 @pytest.fixture
 def _threads_from_the_first_row(monkeypatch):
     monkeypatch.setattr(engine, "THREAD_WORK", 0)
+    monkeypatch.setattr(unitary, "THREAD_WORK", 0)
     monkeypatch.setattr(sampling, "_WORK_PER_THREAD", 0)
 
 
