@@ -15,6 +15,8 @@ hypothesis.settings.register_profile("nightly", deadline=None, print_blob=True, 
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 os.environ["MPLBACKEND"] = "Agg"
+for name in ("PY_COLORS", "FORCE_COLOR", "CLICOLOR_FORCE", "GITHUB_ACTIONS"):  # Typer would take a pipe for a terminal
+    os.environ.pop(name, None)
 
 GUARDED = ("bind", "connect", "connect_ex", "sendto")
 
