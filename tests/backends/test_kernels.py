@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numba import njit
 
-from q_store.backends.local import products, threads
+from q_store.backends.local import LocalBackend, angles, kernels, products, threads
 from q_store.backends.local.angles import sine_cosine
 from q_store.backends.local.engine import block, unblock, unblock_parts
 from q_store.backends.local.simd import LANES, lane_sum, load, splat, store
+from q_store.circuits import Circuit, Observables, prepare, ry, theta
+from q_store.jobs import Job, Output
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -229,3 +231,16 @@ def test_an_error_in_a_thread_reaches_the_caller():
 
     with pytest.raises(ValueError, match="part 1"):
         threads.run(task, [(0, 1), (1, 2)])
+
+
+def test_read_only_arrays_compile_nothing_anew():
+    circuit = Circuit.build(2, [prepare(2), ry(theta(0), 0)])
+    data, params, backend = np.eye(4, dtype=np.float32), np.ones((1, 1)), LocalBackend()
+
+    def compiled():
+        backend.run(Job(circuit, data, params, Observables.local_z(2), Output.VJP, pullback=np.zeros_like))
+        return [len(kernel.signatures) for kernel in (kernels.forward, kernels.backward, angles.bind)]
+
+    before = compiled()
+    data.flags.writeable = params.flags.writeable = False
+    assert compiled() == before

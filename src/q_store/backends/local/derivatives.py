@@ -79,8 +79,7 @@ def _derivatives(engine: Engine, rows: RowSet) -> Iterator[tuple[slice, Array]]:
         piece = slice(start, min(start + portion, len(rows)))
         chosen = rows.part(piece)
         each = RowSet(chosen.data, chosen.params, chosen.b.repeat(size + 1), chosen.k.repeat(size + 1))
-        unread = np.empty((len(each), engine.width), dtype=engine.dtype)
-        parts = engine.forward(engine.turned_angles(chosen), each, unread, keep=True)
+        parts = engine.forward(engine.turned_angles(chosen), each, None, keep=True)
         states = unblock_parts(parts, dim, engine.memory("states", 2 * len(parts[0])))[: len(each)]
         yield piece, states.reshape(len(chosen), size + 1, 2 * dim)
 

@@ -38,12 +38,19 @@ def aligned(size: int, dtype: Any) -> Floats:
     return raw[start : start + size * item].view(dtype)
 
 
+def frozen(array: Floats) -> Floats:
+    """A read-only view: Numba compiles a kernel anew for arrays that differ in this flag alone, so none may."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True, eq=False)
 class RowSet:
     """Which data row and which parameter row every row takes.
 
     Attributes:
-        data: [B, D], contiguous. params: [K, P]. b, k: [R]; k is constant where the angles are shared.
+        data: [B, D], contiguous. params: [K, P]. Both `frozen`. b, k: [R]; k is constant where the angles are shared.
     """
 
     data: Floats
@@ -168,8 +175,8 @@ class Engine:
             return [(0, blocks)]
         return threads.split(blocks, self.n_threads, unit)
 
-    def forward(self, bound: Angles, rows: RowSet, values: Floats, *, keep: bool) -> tuple[Floats, Floats]:
-        """Run all rows: values[R, width] are written, final states returned as blocks.
+    def forward(self, bound: Angles, rows: RowSet, values: Floats | None, *, keep: bool) -> tuple[Floats, Floats]:
+        """Run all rows: values[R, width] are written unless None, final states returned as blocks.
 
         Without `keep` only the last block of each thread is there.
         """
@@ -181,12 +188,13 @@ class Engine:
         im = self.memory("im", size * (blocks if keep else len(ranges)))
         work = self.memory("work", (size + LANES) * len(ranges))
         source = Rows(rows.b, rows.data, *(self.program.columns or (0, 0)))
+        read = np.empty((len(rows), 0), dtype=self.dtype) if values is None else values
 
         def task(part: int, first: int, last: int) -> float:
             at = slice(None) if keep else slice(part * size, (part + 1) * size)
             scratch = work[part * (size + LANES) : (part + 1) * (size + LANES)]
             worst: float = kernels.forward(
-                instructions, bound, source, self.program.n_qubits, re[at], im[at], keep, first, last, values, scratch
+                instructions, bound, source, self.program.n_qubits, re[at], im[at], keep, first, last, read, scratch
             )
             return worst
 

@@ -40,10 +40,10 @@ def states(engine: Engine, job: Job) -> Floats:
     """Amplitudes [R, 2^n]."""
     out = np.empty((job.rows, engine.dim), dtype=np.result_type(engine.dtype, np.complex64))
     for rows, own, place in row_sets(job, engine):
-        part, unread = np.empty((len(rows), engine.dim), dtype=out.dtype), np.empty((len(rows), 0), dtype=engine.dtype)
+        part = np.empty((len(rows), engine.dim), dtype=out.dtype)
         for piece in slices(engine, len(rows), lanes=own):
             chosen = rows.part(piece)
-            re, im = engine.forward(engine.angles(chosen, lanes=own), chosen, unread, keep=True)
+            re, im = engine.forward(engine.angles(chosen, lanes=own), chosen, None, keep=True)
             part.real[piece] = unblock(re, len(chosen), engine.dim)
             part.imag[piece] = unblock(im, len(chosen), engine.dim)
         out[place] = part
@@ -74,7 +74,7 @@ def vjp(engine: Engine, job: Job) -> tuple[Floats, Floats]:
         for piece in slices(engine, len(rows), lanes=own):
             chosen = rows.part(piece)
             angles = engine.angles(chosen, lanes=own)
-            kept = engine.forward(angles, chosen, np.empty((len(chosen), engine.width), dtype=engine.dtype), keep=True)
+            kept = engine.forward(angles, chosen, None, keep=True)
             pulled = np.ascontiguousarray(cotangents[place][piece])
             engine.backward(angles, chosen, kept, pulled, gradient)
     return out, gradient

@@ -282,6 +282,8 @@ def forward(code, angles, rows, n_qubits, re, im, keep, first_block, last_block,
         if deviation > worst or deviation != deviation:
             worst = deviation
         _run(code, angles, block, re, im, at, dim)
+        if values.shape[1] == 0:
+            continue
         if len(code.column) > 1:
             _read_diagonal(code, re, im, at, dim, block, values, work)
         elif len(code.string_x):

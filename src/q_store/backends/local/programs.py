@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.local import kernels
-from q_store.backends.local.engine import Engine, RowSet
+from q_store.backends.local.engine import Engine, RowSet, frozen
 from q_store.backends.local.program import compile_metric, compile_probabilities, compile_state, compile_values
 from q_store.backends.local.simd import LANES
 from q_store.circuits.circuit import Circuit
@@ -64,10 +64,11 @@ class Programs:
 
 def own_rows(job: Job, engine: Engine) -> RowSet:
     """All rows of a job, each with angles of its own."""
-    if job.pairs is None and len(job.params) == 1:
-        return RowSet(_data(job, engine), job.params, *engine.counting(job.n_data))
+    data, params = _data(job, engine), frozen(job.params)
+    if job.pairs is None and len(params) == 1:
+        return RowSet(data, params, *engine.counting(job.n_data))
     pairs = job.row_pairs()
-    return RowSet(_data(job, engine), job.params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
+    return RowSet(data, params, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
 
 
 def row_sets(job: Job, engine: Engine) -> list[tuple[RowSet, bool, slice]]:
@@ -75,10 +76,10 @@ def row_sets(job: Job, engine: Engine) -> list[tuple[RowSet, bool, slice]]:
     n_params = len(job.params)
     if job.pairs is not None or engine.uses_data or (n_params > 1 and job.n_data < _FEW_ROWS):
         return [(own_rows(job, engine), True, slice(None))]
-    data, (b, zero) = _data(job, engine), engine.counting(job.n_data)
+    data, params, (b, zero) = _data(job, engine), frozen(job.params), engine.counting(job.n_data)
     if n_params == 1:
-        return [(RowSet(data, job.params, b, zero), False, slice(None))]
-    return [(RowSet(data, job.params, b, zero + k), False, slice(k, None, n_params)) for k in range(n_params)]
+        return [(RowSet(data, params, b, zero), False, slice(None))]
+    return [(RowSet(data, params, b, zero + k), False, slice(k, None, n_params)) for k in range(n_params)]
 
 
 def slices(engine: Engine, rows: int, *, lanes: bool) -> list[slice]:
@@ -90,4 +91,4 @@ def slices(engine: Engine, rows: int, *, lanes: bool) -> list[slice]:
 
 
 def _data(job: Job, engine: Engine) -> Floats:
-    return np.ascontiguousarray(_NO_FEATURES if job.data is None else job.data, dtype=engine.dtype)
+    return frozen(np.ascontiguousarray(_NO_FEATURES if job.data is None else job.data, dtype=engine.dtype))

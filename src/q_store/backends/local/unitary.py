@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.local import products, threads
-from q_store.backends.local.engine import Engine, RowSet, aligned, block, check_norm, unblock
+from q_store.backends.local.engine import Engine, RowSet, aligned, block, check_norm, frozen, unblock
 from q_store.backends.local.program import Diagonal
 from q_store.backends.local.simd import LANES
 from q_store.jobs import Pullback
@@ -60,10 +60,9 @@ class UnitaryFirst:
         self.width = max(engine.dim, LANES)
         index = np.arange(self.number)
         basis = np.eye(self.number, self.first + self.number, self.first, dtype=engine.dtype)
-        self.columns = RowSet(basis, rows.params, index, rows.k[:1].repeat(self.number))
+        self.columns = RowSet(frozen(basis), rows.params, index, rows.k[:1].repeat(self.number))
         self.angles = engine.angles(self.columns, lanes=False)
-        unread = np.empty((self.number, engine.width), dtype=engine.dtype)
-        self.states = engine.forward(self.angles, self.columns, unread, keep=True)
+        self.states = engine.forward(self.angles, self.columns, None, keep=True)
         self.is_real = engine.program.real_prefix == engine.program.size
         self.v = [
             self._padded(unblock(part, self.number, engine.dim)) for part in self.states[: 1 if self.is_real else 2]
@@ -96,7 +95,7 @@ class UnitaryFirst:
         rows, memory = len(out), self.engine.memory
         p, read = memory(f"p{part}", rows * self.width), memory(f"read{part}", rows * self.read_width)
         deviation: float = products.probabilities(psi[0], psi[1] if len(psi) > 1 else psi[0][:0], self.width, p)
-        products.multiply(p.reshape(rows, self.width), 0, self.table.reshape(-1), self.read_width, read)
+        products.multiply(frozen(p).reshape(rows, self.width), 0, self.table.reshape(-1), self.read_width, read)
         out[:] = read.reshape(rows, self.read_width)[:, : self.n_values]
         return deviation
 
@@ -125,7 +124,7 @@ class UnitaryFirst:
         keep = size * len(self.v) * np.dtype(self.engine.dtype).itemsize <= KEEP_BYTES
         kept = self.engine.memory("kept", len(self.v) * size).reshape(len(self.v), size) if keep else None
         self.values(out, kept)
-        lam = self._pulled(np.ascontiguousarray(pullback(out), dtype=self.engine.dtype), kept)
+        lam = self._pulled(frozen(np.ascontiguousarray(pullback(out), dtype=self.engine.dtype)), kept)
         length = -(-self.number // LANES) * LANES * self.engine.dim
         for name, part in zip(("lre", "lim"), lam, strict=False):
             self.engine.memory(name, length)[:] = block(part[:, : self.engine.dim])
