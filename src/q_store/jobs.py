@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -255,11 +254,6 @@ class Capabilities:
     exact: bool = True
     shots_matter: bool = True
     noise_id: str = "ideal"
-
-    @cached_property
-    def summary(self) -> str:
-        """One line for messages."""
-        return f"{self.name}: up to {self.max_qubits} qubits, {', '.join(sorted(o.value for o in self.outputs))}"
 
 
 class Executor(Protocol):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,8 @@ from q_store.jobs import Job
 from q_store.models import readers, zoo
 from q_store.models.data import Dataset
 from q_store.models.model import Model
-from q_store.models.trained import Encoded, encode
+from q_store.models.trained import Encoded, default_backend, encode
 from q_store.training.settings import TrainingSettings
-
-if TYPE_CHECKING:  # importing it loads the compiler
-    from q_store.backends.local import LocalBackend
 
 SPLIT_SEED = 0
 """Of the parts that a file lacks: the same for every seed of the training, so that seeds can be compared."""
@@ -67,7 +63,7 @@ def assemble(request: Request, clock: Clock) -> Assembly:
         feature_map = definition.features.fit(data.train.x)
         encoded = {name: encode(feature_map, part.x) for name, part in data.parts.items()}
     with clock.stage("compile"):
-        meter = Meter(local_backend())
+        meter = Meter(default_backend())
         model = definition.model(
             class_names=data.class_names,
             classes=np.arange(data.n_classes),
@@ -80,7 +76,7 @@ def assemble(request: Request, clock: Clock) -> Assembly:
 
 def warm_up(model: Model, rows: Encoded) -> None:
     """Compile what training `model` and predicting with it needs, so that it is not counted as training."""
-    backend, circuit = local_backend(), model.circuit
+    backend, circuit = default_backend(), model.circuit
     backend.warm_up(circuit, model.observables)
     for count in (1, min(len(rows), WARM_ROWS)):  # few and many rows may take different paths through the engine
         backend.run(Job(circuit, rows.z[:count], np.zeros(circuit.n_params), model.observables))
@@ -96,14 +92,6 @@ def settings(definition: zoo.Definition, request: Request) -> TrainingSettings:
     return definition.settings.replaced(seed=request.seed, epochs=request.epochs or definition.settings.epochs)
 
 
-@cache
-def local_backend() -> LocalBackend:
-    """The exact simulation on this machine, made once: it keeps its compiled programs."""
-    from q_store.backends.local import LocalBackend
-
-    return LocalBackend()
-
-
 def load_model(path: Path) -> Model:
     """The trained model in a file, on the local backend. Raises RunError."""
-    return Model.load(path, backend=local_backend())
+    return Model.load(path, backend=default_backend())

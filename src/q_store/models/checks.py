@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,19 @@ def some(indices: NDArray[Any]) -> str:
     """The first `SHOWN` of `indices` as text, and how many more there are."""
     shown = ", ".join(str(index) for index in indices[:SHOWN])
     return shown if len(indices) <= SHOWN else f"{shown} and {len(indices) - SHOWN} more"
+
+
+def batch_pairs(batches: Iterable[Any], where: str) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """The (x, y) batches of one pass, in order, on the host.
+
+    Raises DataError for a batch that is no pair, and for none at all.
+    """
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    for number, batch in enumerate(batches):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            kind = type(batch).__name__ + (f" of length {len(batch)}" if hasattr(batch, "__len__") else "")
+            raise DataError(f"{where}: expected batches (x, y), got a {kind} as batch {number}; yield pairs of arrays")
+        pairs.append((host(batch[0]), host(batch[1])))
+    if not pairs:
+        raise DataError(f"{where}: expected at least one batch (x, y), got none; was the iterator already used up?")
+    return pairs

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import DataError, ShapeError, suggestion
-from q_store.models.checks import host
+from q_store.models.checks import batch_pairs, host
 
 Array = NDArray[Any]
 
@@ -67,16 +67,7 @@ def _joined(batches: Any, where: str) -> tuple[Array, Array]:
         got = f"a {type(batches).__name__} alone"
         msg = f"{where}: expected labels beside x, or an iterable of (x, y) batches, got {got}; pass y"
         raise DataError(msg)
-    parts: list[tuple[Array, Array]] = []
-    for number, batch in enumerate(batches):
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            got = f"a {type(batch).__name__} as batch {number}"
-            msg = f"{where}: expected batches (x, y), got {got}; yield pairs of arrays"
-            raise DataError(msg)
-        parts.append((host(batch[0]), host(batch[1])))
-    if not parts:
-        msg = f"{where}: expected at least one batch (x, y), got none; was the iterator already used up?"
-        raise DataError(msg)
+    parts = batch_pairs(batches, where)
     try:
         return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
     except ValueError as error:

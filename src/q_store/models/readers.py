@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import DataError
-from q_store.models.checks import host
+from q_store.models.checks import batch_pairs
 from q_store.models.data import Dataset, dataset
 from q_store.models.table import read_table
 
@@ -144,22 +144,13 @@ def _pick(arrays: Mapping[str, NDArray[Any]], spellings: list[str]) -> NDArray[A
 
 
 def _joined(loader: Iterable[Any], where: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    pairs = []
-    for number, batch in enumerate(loader):
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            kind = (
-                f"{type(batch).__name__} of length {len(batch)}" if hasattr(batch, "__len__") else type(batch).__name__
-            )
-            raise DataError(f"{where}: expected batches (x, y), got a {kind} as batch {number}; yield pairs of arrays")
-        x, y = (host(item) for item in batch)
+    pairs = batch_pairs(loader, where)
+    for number, (x, y) in enumerate(pairs):
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
             raise DataError(
                 f"{where}: expected x of shape [b, ...] and y of shape [b], got {list(x.shape)} and {list(y.shape)} in "
                 f"batch {number}; yield one label for each row"
             )
-        pairs.append((x, y))
-    if not pairs:
-        raise DataError(f"{where}: expected at least one batch (x, y), got none; was the iterator already used up?")
     try:
         return np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs])
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from q_store.circuits import encoders
 from q_store.circuits.circuit import Circuit
 from q_store.errors import DataError, ShapeError
-from q_store.jobs import SyncExecutor
 from q_store.models.features import FeatureMap
 from q_store.training.objective import Objective
+
+if TYPE_CHECKING:  # importing it loads the compiler
+    from q_store.backends.local import LocalBackend
 
 Array = NDArray[Any]
 Reals = NDArray[np.float64]
@@ -132,7 +134,7 @@ def _same(what: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
 
 
 @cache
-def default_backend() -> SyncExecutor:
+def default_backend() -> LocalBackend:
     """The exact simulation on this machine, made once: compiled programs are kept in it."""
     from q_store.backends.local import LocalBackend
 
