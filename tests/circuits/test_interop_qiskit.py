@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import circuits, rows
 from tests.circuits.unitaries import assert_equal_circuits, assert_same, unitary
-from tests.strategies import circuits, rows
 
 from q_store.circuits import Circuit, cnot, op, prepare, rotation, rx, ry, theta, x
 from q_store.circuits.interop import from_qiskit, to_qiskit
