@@ -8,6 +8,10 @@ QStoreError
 │   ├── DataError                      a data set that is missing, damaged or unusable
 │   └── ConfigError                    an option that is unknown, contradictory or out of range
 ├── CapabilityError                    a job that this backend cannot run; names one that can
+├── BackendError                       a service that refused, failed or cannot be reached
+│   ├── AuthenticationError            a key that is missing or that the service does not accept
+│   ├── UnreachableError               no connection, or no usable answer in spite of retries
+│   └── IncompleteError                rows without an answer: failed, or perhaps paid and not to be sent again
 ├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
 └── StorageError (also OSError)        the disk refused: full, read-only, no permission
 """
@@ -48,6 +52,22 @@ class ConfigError(InputError):
 
 class CapabilityError(QStoreError):
     """A job that this backend cannot run."""
+
+
+class BackendError(QStoreError):
+    """A service that refused or failed."""
+
+
+class AuthenticationError(BackendError):
+    """A key that is missing or not accepted."""
+
+
+class UnreachableError(BackendError):
+    """A service that gives no usable answer."""
+
+
+class IncompleteError(BackendError):
+    """Rows without an answer."""
 
 
 class RunError(QStoreError):

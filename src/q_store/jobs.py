@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
-from q_store.errors import InputError, ShapeError
+from q_store.errors import IncompleteError, InputError, ShapeError
 
 Array = npt.NDArray[Any]
 Pullback = Callable[[Array], Array]
@@ -208,6 +208,7 @@ class Outcome:
         seconds: wall time in the backend.
         cost: money charged, in the backend's currency.
         status, error: for rows that did not succeed, else empty.
+        proof: what a remote service says it ran, beside what was sent.
     """
 
     values: Array | None = None
@@ -223,6 +224,7 @@ class Outcome:
     cost: float = 0.0
     status: dict[int, Status] = field(default_factory=dict)
     error: dict[int, str] = field(default_factory=dict)
+    proof: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -283,7 +285,7 @@ def drive(steps: Steps[T], executor: SyncExecutor) -> T:
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send([executor.run(job) for job in jobs])
+            jobs = steps.send(_complete([executor.run(job) for job in jobs]))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 
@@ -293,6 +295,22 @@ async def drive_async(steps: Steps[T], executor: Executor) -> T:
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send(await executor.run_async(jobs))
+            jobs = steps.send(_complete(await executor.run_async(jobs)))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+def _complete(outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes. Raises IncompleteError when a row has no answer: plans compute with every row."""
+    for outcome in outcomes:
+        if not outcome.complete:
+            row = min(outcome.status, key=lambda r: (-outcome.status[r], r))
+            uncertain = sum(s is Status.UNCERTAIN for s in outcome.status.values())
+            paid = f", {uncertain} of them perhaps paid" if uncertain else ""
+            source = outcome.source if isinstance(outcome.source, str) else outcome.source[row]
+            msg = (
+                f"expected an answer to each of {outcome.rows} rows from {source}, got none to {len(outcome.status)}"
+                f"{paid}; row {row}: {outcome.error.get(row, 'no reason given')}"
+            )
+            raise IncompleteError(msg)
+    return outcomes

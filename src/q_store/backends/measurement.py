@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from q_store.circuits.circuit import Circuit, Op, op
-from q_store.circuits.observables import Marginal, MeasurementGroup, Observables, PauliSum
+from q_store.circuits.observables import (
+    Marginal,
+    MeasurementGroup,
+    Observable,
+    Observables,
+    PauliSum,
+    diagonal_values,
+)
 
 Reals = npt.NDArray[np.float64]
 _PORTION = 16
@@ -21,11 +29,26 @@ class Setting:
 
     Attributes:
         circuit: the circuit with its change of basis.
-        table: D[2^n, M], what each measured state adds to each value.
+        parts: (first value, diagonal observable): what a measured state adds to which values.
+        size: M.
     """
 
     circuit: Circuit
-    table: Reals
+    parts: tuple[tuple[int, Observable], ...]
+    size: int
+
+    @cached_property
+    def table(self) -> Reals:
+        """D[2^n, M], what each measured state adds to each value."""
+        return self.rows(np.arange(2**self.circuit.n_qubits))
+
+    def rows(self, states: npt.NDArray[np.int64]) -> Reals:
+        """The rows [U, M] of `table` for some states [U], where 2^n of them are too many."""
+        out = np.zeros((len(states), self.size))
+        for first, item in self.parts:
+            columns = diagonal_values(item, states)
+            out[:, first : first + columns.shape[1]] += columns
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,46 +66,50 @@ class Plan:
 def plan(circuit: Circuit, observables: Observables) -> Plan:
     """The settings for these observables: one if they are diagonal, else one for each qubit-wise commuting group."""
     groups = observables.groups()
-    tables = [np.zeros((2**circuit.n_qubits, observables.size)) for _ in groups]
+    parts: list[list[tuple[int, Observable]]] = [[] for _ in groups]
     constant = np.zeros(observables.size)
     m = 0
     for item in observables.items:
         if isinstance(item, Marginal):
-            width = 2 ** len(item.qubits)
-            tables[0][:, m : m + width] = Observables.of(item).table(circuit.n_qubits)
-            m += width
+            parts[0].append((m, item))
+            m += 2 ** len(item.qubits)
             continue
         for c, p in item.terms:
             if not p.x | p.z:
                 constant[m] += c
                 continue
             g = next(g for g, group in enumerate(groups) if group.holds(p))
-            tables[g][:, m : m + 1] += Observables.of(PauliSum(((c, type(p)(0, p.x | p.z)),))).table(circuit.n_qubits)
+            parts[g].append((m, PauliSum(((c, type(p)(0, p.x | p.z)),))))
         m += 1
     changed = [circuit + Circuit(circuit.n_qubits, 0, 0, tuple(_basis(group))) for group in groups]
-    return Plan(constant, tuple(Setting(c, t) for c, t in zip(changed, tables, strict=True)))
+    return Plan(constant, tuple(Setting(c, tuple(p), m) for c, p in zip(changed, parts, strict=True)))
 
 
 def estimate(counts: npt.NDArray[Any], shots: npt.NDArray[Any], table: Reals) -> tuple[Reals, Reals]:
-    """Means and squared standard errors [R, M] of a setting's share, from counts [R, 2^n].
+    """Means and squared standard errors [R, M] of a setting's share, from counts [R, 2^n]; see `variance`."""
+    n = np.asarray(shots, dtype=float)[:, None]
+    mean = product(counts, table) / n
+    return mean, variance(mean, product(counts, table * table) / n, shots)
 
-    The variance is the unbiased one, (E[d^2] - E[d]^2) / (shots - 1); with one shot it is unknown and reported as
-    infinite.
+
+def variance(mean: Reals, square: Reals, shots: npt.NDArray[Any]) -> Reals:
+    """Squared standard errors [R, M] of means, from the means of the squares.
+
+    The unbiased ones, (E[d^2] - E[d]^2) / (shots - 1); with one shot it is unknown and reported as infinite.
     """
     n = np.asarray(shots, dtype=float)[:, None]
-    mean = _product(counts, table) / n
-    spread = np.maximum(_product(counts, table * table) / n - mean * mean, 0.0)
+    spread = np.maximum(square - mean * mean, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return mean, np.where(n > 1, spread / (n - 1), np.inf)
+        return np.where(n > 1, spread / (n - 1), np.inf)
 
 
-def _product(counts: npt.NDArray[Any], table: Reals) -> Reals:
+def product(counts: npt.NDArray[Any], table: Reals) -> Reals:
     """counts @ table in portions of one shape, as BLAS rounds by the shape and a row must not by its neighbours."""
     rows, states = counts.shape
     padded = np.zeros((-(-rows // _PORTION) * _PORTION, states))
     padded[:rows] = counts
-    product: Reals = (padded.reshape(-1, _PORTION, states) @ table).reshape(-1, table.shape[1])
-    return product[:rows]
+    out: Reals = (padded.reshape(-1, _PORTION, states) @ table).reshape(-1, table.shape[1])
+    return out[:rows]
 
 
 def _basis(group: MeasurementGroup) -> list[Op]:

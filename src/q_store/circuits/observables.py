@@ -120,7 +120,7 @@ class Observables:
         Raises:
             CircuitError: if an observable is not diagonal.
         """
-        columns = [_columns(item, n_qubits) for item in self.items]
+        columns = [diagonal_values(item, np.arange(2**n_qubits)) for item in self.items]
         return np.concatenate(columns, axis=1) if columns else np.zeros((2**n_qubits, 0))
 
     def groups(self) -> list[MeasurementGroup]:
@@ -153,8 +153,12 @@ class MeasurementGroup:
         return all(pauli.letters((q,)) == turned.get(q, "Z") for q in pauli.qubits)
 
 
-def _columns(item: Observable, n_qubits: int) -> Reals:
-    states = np.arange(2**n_qubits)
+def diagonal_values(item: Observable, states: npt.NDArray[np.int64]) -> Reals:
+    """What each measured state [U] gives for a diagonal observable, [U, 1]; [U, 2^k] for a marginal.
+
+    Raises:
+        CircuitError: if it is not diagonal.
+    """
     if isinstance(item, Marginal):
         outcome = sum((states >> q & 1) << k for k, q in enumerate(item.qubits))
         return np.asarray(np.eye(2 ** len(item.qubits))[outcome], dtype=float)

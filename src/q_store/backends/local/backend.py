@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends import measurement
+from q_store.backends.expansion import DENSE_QUBITS, SETTING, unshifted
 from q_store.backends.local import derivatives, exact, threads
 from q_store.backends.local.programs import KEPT, Programs, own_rows
-from q_store.backends.local.sampling import DENSE_QUBITS, sample
+from q_store.backends.local.sampling import sample
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observables
-from q_store.circuits.shifts import shift_rules
 from q_store.errors import CapabilityError, ConfigError, InputError, suggestion
 from q_store.jobs import Capabilities, Job, Outcome, Output
 
@@ -25,8 +25,6 @@ Answer = dict[str, Any]
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
 MAX_QUBITS = 16
-_SETTING = 0xD1B54A32D192ED03
-"""Distance of the seeds of two settings of a job: odd and large, so that no neighbouring seed of a user meets them."""
 
 
 class LocalBackend:
@@ -148,7 +146,7 @@ class LocalBackend:
         variances = np.zeros_like(values)
         paid = 0
         for g, setting in enumerate(plan.settings):
-            counts, shots = self._sampled(job, setting.circuit, job.seed + g * _SETTING)
+            counts, shots = self._sampled(job, setting.circuit, job.seed + g * SETTING)
             mean, variance = measurement.estimate(counts, shots, setting.table)
             values += mean
             variances += variance
@@ -166,26 +164,9 @@ class LocalBackend:
         return found
 
     def _shifted(self, job: Job) -> Answer:
-        rules = shift_rules(job.circuit)
-        output = Output.EXPECTATION if job.measured.items else Output.COUNTS
-        if not rules.size or (output is Output.COUNTS and job.shots is None):
-            msg = "expected a circuit with parameters, and observables or shots, for the output shifted"
-            raise InputError(msg)
-        if output is Output.COUNTS and job.circuit.n_qubits > DENSE_QUBITS:
-            msg = (
-                f"expected at most {DENSE_QUBITS} qubits for shifted counts, got {job.circuit.n_qubits}; "
-                "give observables, or ask for counts at params of your own"
-            )
-            raise CapabilityError(msg)
-        pairs = job.row_pairs()
-        k = (pairs[:, 1:] * rules.size + np.arange(rules.size)).ravel()
-        each = np.stack([pairs[:, 0].repeat(rules.size), k], axis=1)
-        given = np.asarray(0 if job.shots is None else job.shots)
-        shots = given.repeat(rules.size) if given.ndim else job.shots
-        params = rules.rows(job.params)
-        inner = Job(rules.circuit, job.data, params, job.measured, output, each, shots, seed=job.seed)
-        answer = self._answers[output](inner)
-        shape = (job.rows, rules.size, -1)
+        inner, size = unshifted(job)
+        answer = self._answers[inner.output](inner)
+        shape = (job.rows, size, -1)
         return {k: v.reshape(shape) if k in {"values", "variances", "counts"} else v for k, v in answer.items()}
 
     def _state(self, job: Job) -> Answer:

@@ -21,8 +21,6 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _WORK_PER_THREAD = 100_000
-DENSE_QUBITS = 12
-"""Counts are dense arrays up to this many qubits."""
 
 
 @_jit

@@ -1,0 +1,1 @@
+"""IonQ's cloud: the wire format, and an asynchronous client that never pays twice."""

@@ -1,0 +1,1 @@
+"""The asynchronous client of IonQ's API v0.4."""
