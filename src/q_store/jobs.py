@@ -17,6 +17,7 @@ import numpy.typing as npt
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
 from q_store.errors import IncompleteError, InputError, ShapeError
+from q_store.waiting import wait
 
 Array = npt.NDArray[Any]
 Pullback = Callable[[Array], Array]
@@ -280,12 +281,21 @@ class SyncExecutor(Protocol):
         """Run one job in the caller."""
 
 
-def drive(steps: Steps[T], executor: SyncExecutor) -> T:
-    """Run a plan to its end against a synchronous backend."""
+AnyExecutor = SyncExecutor | Executor
+
+
+def drive(steps: Steps[T], executor: AnyExecutor) -> T:
+    """Run a plan to its end, in this thread; also inside a running event loop (notebooks).
+
+    Against `run` where the executor has it, else against `run_async` in the event loop of `q_store.waiting`.
+    """
+    either: Any = executor
+    at_once = hasattr(executor, "run")
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send(_complete([executor.run(job) for job in jobs]))
+            outcomes = [either.run(job) for job in jobs] if at_once else wait(either.run_async(jobs))
+            jobs = steps.send(_complete(outcomes))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 

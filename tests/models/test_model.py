@@ -8,6 +8,7 @@ from q_store.circuits import Circuit, Marginal, Observables, PauliSum, encoders,
 from q_store.circuits.templates import hardware_efficient
 from q_store.errors import ConfigError, DataError, RunError, ShapeError
 from q_store.models import Model
+from q_store.models import trained as trained_models
 from q_store.models.features import Amplitudes, Raw, Scaled
 from q_store.training.loss import CrossEntropy
 from q_store.training.readout import LinearReadout
@@ -231,6 +232,20 @@ def test_a_backend_can_be_given(trained):
     asked.clear()
     plane(backend=Watch(default_backend()), settings=QUICK.replaced(epochs=1)).fit(x, y)
     assert sum(asked) == 90
+
+
+def test_an_asynchronous_executor_trains_and_predicts_like_the_backend(trained):
+    class Distant:
+        capabilities = trained_models.default_backend().capabilities
+
+        async def run_async(self, jobs):
+            return await trained_models.default_backend().run_async(jobs)
+
+    model, x, y = trained
+    far = plane(backend=Distant()).fit(x, y)
+    np.testing.assert_array_equal(far.trained.vector, model.trained.vector)
+    np.testing.assert_array_equal(far.predict(x), model.predict(x))
+    assert far.evaluate(x, y, shots=20).correct == model.evaluate(x, y, shots=20).correct
 
 
 def test_images_and_probabilities_and_another_loss():

@@ -22,7 +22,7 @@ from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
 from q_store.errors import ConfigError, RunError, ShapeError
 from q_store.events import Sink
-from q_store.jobs import SyncExecutor, drive
+from q_store.jobs import AnyExecutor, drive
 from q_store.models import intake
 from q_store.models.features import Features
 from q_store.models.trained import Encoded, Evaluation, Parameters, Trained, default_backend, encode
@@ -61,7 +61,7 @@ class Model:
         classes: the labels in the order of the outputs; None to take those of the training rows, ascending.
         class_names: for people, one a class; None for the labels themselves.
         name: for lists and files.
-        backend: runs the circuits; None for an exact simulation on this machine.
+        backend: runs the circuits, with `run` or `run_async`; None for an exact simulation on this machine.
 
     Raises:
         CircuitError: for observables on qubits that the circuit has not.
@@ -81,7 +81,7 @@ class Model:
         classes: Sequence[Any] | Array | None = None,
         class_names: Sequence[str] | None = None,
         name: str = "model",
-        backend: SyncExecutor | None = None,
+        backend: AnyExecutor | None = None,
     ) -> None:
         self.features, self.circuit, self.readout = features, circuit, readout
         self.observables = Observables.local_z(circuit.n_qubits) if observables is None else collect(observables)
@@ -123,7 +123,7 @@ class Model:
         return encode(self.trained.feature_map, x)
 
     def decision_function(
-        self, x: Any, *, shots: int | None = None, seed: int = 0, backend: SyncExecutor | None = None
+        self, x: Any, *, shots: int | None = None, seed: int = 0, backend: AnyExecutor | None = None
     ) -> Array:
         """Outputs [B, K], from exact values or from samples of that many shots a circuit."""
         trained, data = self.trained, self.encode(x).z
@@ -152,7 +152,7 @@ class Model:
         *,
         shots: int | None = None,
         seed: int = 0,
-        backend: SyncExecutor | None = None,
+        backend: AnyExecutor | None = None,
     ) -> Evaluation:
         """How well the labels are predicted, from exact values or from `shots` measurements of every circuit."""
         started = time.perf_counter()
@@ -263,7 +263,7 @@ class Model:
         save(self, Path(path))
 
     @staticmethod
-    def load(path: str | Path, *, backend: SyncExecutor | None = None) -> Model:
+    def load(path: str | Path, *, backend: AnyExecutor | None = None) -> Model:
         """The trained model in a file; RunError when it is missing, damaged or of a newer version."""
         from q_store.models.saved import load
 

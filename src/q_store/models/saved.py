@@ -23,7 +23,7 @@ from q_store.archive import DAMAGE, Arrays, pack, unpack
 from q_store.circuits.serialise import circuit_from_json, circuit_to_json, observables_from_json, observables_to_json
 from q_store.errors import ConfigError, InputError, RunError, StorageError
 from q_store.files import write_atomically
-from q_store.jobs import SyncExecutor
+from q_store.jobs import AnyExecutor
 from q_store.models.features import FeatureMap, from_arrays
 from q_store.models.model import Model
 from q_store.models.readouts import ProbabilityReadout
@@ -61,7 +61,7 @@ def save(model: Model, path: Path) -> None:
     write_atomically(path, encode(model))
 
 
-def load(path: Path, backend: SyncExecutor | None = None) -> Model:
+def load(path: Path, backend: AnyExecutor | None = None) -> Model:
     """The model in a file.
 
     Raises:
@@ -98,7 +98,7 @@ def encode(model: Model) -> bytes:
     return pack(arrays, header)
 
 
-def decode(content: bytes, where: str, backend: SyncExecutor | None = None) -> Model:
+def decode(content: bytes, where: str, backend: AnyExecutor | None = None) -> Model:
     """The model in the bytes of a file; `where` is for messages. Raises RunError."""
     try:
         found = unpack(content)
@@ -118,7 +118,7 @@ def decode(content: bytes, where: str, backend: SyncExecutor | None = None) -> M
         _damaged(where, error)
 
 
-def _model(arrays: Arrays, header: Mapping[str, Any], backend: SyncExecutor | None) -> Model:
+def _model(arrays: Arrays, header: Mapping[str, Any], backend: AnyExecutor | None) -> Model:
     feature_map = from_arrays({k.removeprefix("features."): v for k, v in arrays.items() if k.startswith("features.")})
     readout = _readout_from_json(header["readout"])
     names = header["class_names"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from q_store.blas import single_threaded
 from q_store.errors import ConfigError, ShapeError
 from q_store.events import Announcer, Sink
 from q_store.gradients import Adjoint, GradientEstimator, ParameterShift
-from q_store.jobs import Executor, Job, Outcome, SyncExecutor, drive, drive_async
+from q_store.jobs import AnyExecutor, Job, Outcome, SyncExecutor, drive, drive_async
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
 from q_store.training.objective import Objective
 from q_store.training.optimisers import optimiser
@@ -50,7 +49,7 @@ class Trainer:
         self,
         objective: Objective,
         settings: TrainingSettings,
-        executor: SyncExecutor | Executor,
+        executor: AnyExecutor,
         *,
         sinks: Iterable[Sink] = (),
         checkpoints: CheckpointFile | None = None,
@@ -81,10 +80,7 @@ class Trainer:
             RunError: for a checkpoint that exists (without `resume`), is damaged, or is of another run. StorageError:
                 when it cannot be saved.
         """
-        plan = self.plan(train, validation, start=start, resume=resume)
-        if _answers_at_once(self.executor):
-            return _drive(plan, self.executor)
-        return _outside_the_loop(plan, self._executor())
+        return _drive(self.plan(train, validation, start=start, resume=resume), self.executor)
 
     async def fit_async(
         self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
@@ -94,13 +90,15 @@ class Trainer:
         Cancelled, it ends at the next job; the last checkpoint stays.
         """
         plan = self.plan(train, validation, start=start, resume=resume)
-        if _answers_at_once(self.executor):
-            breakable = _Breakable(self.executor)
+        executor: Any = self.executor
+        if hasattr(executor, "run"):
+            breakable = _Breakable(executor)
             try:
                 return await asyncio.to_thread(_drive, plan, breakable)
             finally:
                 breakable.broken = True
-        return await _drive_async(plan, self._executor())
+        with single_threaded(), closing(plan.steps()) as steps:
+            return await drive_async(steps, executor)
 
     def plan(
         self, train: Given = None, validation: Given = None, *, start: npt.ArrayLike | None = None, resume: bool = False
@@ -115,16 +113,6 @@ class Trainer:
             begin = optimiser(self.settings.optimiser, self.settings.momentum, self.settings.beta2).start(len(vector))
             state = TrainingState(vector, begin)
         return Plan(self.objective, self.settings, self._estimator, rows, held_out, state, Announcer(self._sinks), save)
-
-    def _executor(self) -> Executor:
-        executor: Any = self.executor
-        if not hasattr(executor, "run_async"):
-            msg = (
-                f"expected an executor with run(job) or run_async(jobs), got {type(executor).__name__};"
-                " pass LocalBackend()"
-            )
-            raise ConfigError(msg)
-        return executor  # type: ignore[no-any-return]
 
     def _stored(
         self, rows: Rows, held_out: Rows | None, vector: npt.NDArray[np.float64], *, resume: bool
@@ -155,7 +143,13 @@ class Trainer:
         return vector
 
     def _check_options(self) -> None:
-        s, weights = self.settings, self.objective.readout.n_weights
+        s, weights, executor = self.settings, self.objective.readout.n_weights, self.executor
+        if not (hasattr(executor, "run") or hasattr(executor, "run_async")):
+            msg = (
+                f"expected an executor with run(job) or run_async(jobs), got {type(executor).__name__};"
+                " pass LocalBackend()"
+            )
+            raise ConfigError(msg)
         if not weights and (s.weight_decay or s.readout_learning_rate is not None):
             msg = (
                 "expected no weight_decay and no readout_learning_rate with a readout without weights, got one;"
@@ -182,10 +176,6 @@ class Trainer:
             raise ConfigError(msg)
 
 
-def _answers_at_once(executor: SyncExecutor | Executor) -> TypeGuard[SyncExecutor]:
-    return hasattr(executor, "run")
-
-
 def _pair(given: Given) -> tuple[Any, Any]:
     return given if isinstance(given, tuple) else (given, None)
 
@@ -204,34 +194,7 @@ class _Breakable:
         return self._run(job)
 
 
-def _drive(plan: Plan, executor: SyncExecutor) -> TrainingResult:
+def _drive(plan: Plan, executor: AnyExecutor) -> TrainingResult:
     # closing at once ends SciPy's thread, which otherwise lives as long as the traceback of an error
     with single_threaded(), closing(plan.steps()) as steps:
         return drive(steps, executor)
-
-
-async def _drive_async(plan: Plan, executor: Executor) -> TrainingResult:
-    with single_threaded(), closing(plan.steps()) as steps:
-        return await drive_async(steps, executor)
-
-
-def _outside_the_loop(plan: Plan, executor: Executor) -> TrainingResult:
-    """Run the plan to its end whether or not this thread already has a running event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(_drive_async(plan, executor))
-    answer: list[TrainingResult | BaseException] = []
-
-    def work() -> None:
-        try:
-            answer.append(asyncio.run(_drive_async(plan, executor)))
-        except BaseException as error:  # noqa: BLE001  # raised again in the caller
-            answer.append(error)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    worker.join()
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return answer[0]
