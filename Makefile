@@ -9,9 +9,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# Other people's clients, each in an environment of its own: the tests run them against the emulator.
+CLIENTS := cirq ionq-core pennylane qiskit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak clean
+.PHONY: help demo test check format bench soak clean clients
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -19,8 +21,10 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/q-store train compact $(ARGS)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev clients
 	$(BIN)/python -m pytest $(ARGS)
+
+clients: $(CLIENTS:%=.venv-clients/%/.installed)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -40,7 +44,7 @@ soak: $(VENV)/.installed-dev
 	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt $(ARGS)
 
 clean:
-	rm -rf $(VENV)/.installed $(VENV)/.installed-dev build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv-clients $(VENV)/.installed $(VENV)/.installed-dev build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # An environment that works is kept, whoever made it; a broken or absent one is made anew. The stamps make a second
 # run start at once.
@@ -62,3 +66,9 @@ $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing q-store and its development tools into $(VENV) (some minutes, this once) ..."
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+.venv-clients/%/.installed: tests/conformance/requirements-%.txt | $(VENV)/.created
+	@echo "Installing the client $* into $(@D) (this once) ..."
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --no-deps --requirement $<
+	@touch $@
