@@ -231,7 +231,7 @@ def _list(qubits: tuple[int, ...]) -> str:
 
 def _refusal(place: int, op: Op, *, native: bool) -> str:
     controls = f" with {len(op.controls)} controls" if op.controls else ""
-    remedy = "compile it first: circuits.native.compile" if native else "rewrite it first: wire.gates.expressible"
+    remedy = "compile it first: circuits.native.to_native" if native else "rewrite it first: wire.gates.expressible"
     return (
         f"operation {place}: expected a gate of IonQ's {'native' if native else 'qis'} set, got {op.gate!r}{controls}; "
         f"{remedy}"
