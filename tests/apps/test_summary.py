@@ -25,6 +25,7 @@ RESULT = {
     "classical_control": {"kind": "mlp", "parameters": 243, "test_accuracy": 0.824},
     "seconds": {"data": 0.4, "compile": 0.9, "train": 8.1, "evaluate": 0.5, "total": 12.3},
     "samples_per_second": 52310.3,
+    "remote": None,
     "run": "runs/my run",
 }
 

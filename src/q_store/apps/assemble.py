@@ -7,31 +7,52 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from q_store.apps.clock import Clock
 from q_store.apps.meter import Meter
 from q_store.apps.request import Request
-from q_store.jobs import Job
+from q_store.errors import ConfigError
+from q_store.jobs import Executor, Job
 from q_store.models import readers, zoo
 from q_store.models.data import Dataset
 from q_store.models.model import Model
 from q_store.models.trained import Encoded, default_backend, encode
 from q_store.training.settings import TrainingSettings
 
+Array = NDArray[Any]
 SPLIT_SEED = 0
-"""Of the parts that a file lacks: the same for every seed of the training, so that seeds can be compared."""
+"""Of the parts that a file lacks, and of fewer rows than there are: the same for every seed of the training, so that
+seeds can be compared."""
 WARM_ROWS = 4096
+REMOTE = {"gradient": "parameter_shift", "finish_iterations": 0, "checkpoint_steps": 1}
+"""How circuits that are measured are trained on: by shifts, and without losing a step that was waited or paid for."""
+FIRST_TRY: dict[str, Any] = {**REMOTE, "epochs": 2, "batch_size": 10, "readout_learning_rate": 0.3}
+"""Settings of a training on a remote backend, where nothing else is asked for: 20 steps on so few rows:"""
+REMOTE_ROWS = {"train": 100, "validation": 50, "test": 100}
+INEXACT_SHOTS = 1_000
+"""Where a remote backend samples and nothing else is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """Everything that a training run needs; `encoded` has the preprocessed parts by name."""
+    """Everything that a training run needs.
+
+    `encoded` has the preprocessed parts by name; `chosen` the rows of each that the run works with: all on this
+    machine, few on a remote backend (`model.backend`, otherwise the `meter`).
+    """
 
     data: Dataset
     model: Model
     definition: zoo.Definition
     meter: Meter
     encoded: dict[str, Encoded]
+    chosen: dict[str, Array | None]
+
+    def part(self, name: str) -> tuple[Encoded, Array]:
+        """The chosen rows of a part, preprocessed, and their labels."""
+        encoded, y, rows = self.encoded[name], self.data.parts[name].y, self.chosen[name]
+        return (encoded, y) if rows is None else (Encoded(encoded.z[rows], encoded.feature_map), y[rows])
 
     @property
     def unit(self) -> str:
@@ -42,7 +63,7 @@ class Assembly:
         """What the request came to, for the config."""
         return {
             "data_sha256": self.data.digest,
-            "rows": {name: len(part) for name, part in self.data.parts.items()},
+            "rows": {name: len(self.part(name)[1]) for name in self.data.parts},
             "unit": self.unit,
             "classes": list(self.data.class_names),
             "pixels": self.data.train.x.dtype == np.uint8,
@@ -51,15 +72,18 @@ class Assembly:
         }
 
 
-def assemble(request: Request, clock: Clock) -> Assembly:
+def assemble(request: Request, clock: Clock, remote: Executor | None = None) -> Assembly:
     """Read the data, fit the preprocessing, and make the compiled backend ready; counts `data` and `compile`.
 
-    Raises ConfigError for an unknown model and DataError for data that cannot be read or used.
+    The preprocessing is fitted on all training rows, which needs no circuits, and the training runs on `remote` where
+    one is given. Raises ConfigError for an unknown model and DataError for data that cannot be read or used.
     """
     definition = zoo.definition(request.model)
     with clock.stage("data"):
         data = dataset(request.data)
-        definition = definition.fitting(data.train.x)
+        chosen = choose(data, request)
+        rows = chosen["train"]
+        definition = definition.fitting(data.train.x if rows is None else data.train.x[rows])
         feature_map = definition.features.fit(data.train.x)
         encoded = {name: encode(feature_map, part.x) for name, part in data.parts.items()}
     with clock.stage("compile"):
@@ -68,10 +92,36 @@ def assemble(request: Request, clock: Clock) -> Assembly:
             class_names=data.class_names,
             classes=np.arange(data.n_classes),
             settings=settings(definition, request),
-            backend=meter,
+            backend=meter if remote is None else remote,
         )
         warm_up(model, encoded["validation"])
-    return Assembly(data, model, definition, meter, encoded)
+    return Assembly(data, model, definition, meter, encoded, chosen)
+
+
+def choose(data: Dataset, request: Request) -> dict[str, Array | None]:
+    """The rows of each part that the run works with; None for all. Raises ConfigError for more than there are."""
+    train = data.train
+    if request.rows is not None and request.rows > len(train):
+        raise ConfigError(
+            f"expected --rows of at most the {len(train):,} training rows of {data.source}, got {request.rows:,}; give "
+            "fewer, or leave it out"
+        )
+    if not request.place.remote:
+        return {"train": some_rows(train.y, request.rows or len(train)), "validation": None, "test": None}
+    counts = REMOTE_ROWS if request.rows is None else {**REMOTE_ROWS, "train": request.rows}
+    return {name: some_rows(part.y, counts[name]) for name, part in data.parts.items()}
+
+
+def some_rows(y: Array, count: int) -> Array | None:
+    """The positions of `count` rows, in order, classes as balanced as they can be; None where it is all of them."""
+    if count >= len(y):
+        return None
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
+    turn = np.empty(len(y), dtype=np.intp)  # how many rows of its class come before a row
+    for label in np.unique(y):
+        own = order[y[order] == label]
+        turn[own] = np.arange(len(own))
+    return np.sort(order[np.argsort(turn[order], kind="stable")][:count])
 
 
 def warm_up(model: Model, rows: Encoded) -> None:
@@ -88,8 +138,14 @@ def dataset(name: str) -> Dataset:
 
 
 def settings(definition: zoo.Definition, request: Request) -> TrainingSettings:
-    """Those of the model, with what was asked for instead."""
-    return definition.settings.replaced(seed=request.seed, epochs=request.epochs or definition.settings.epochs)
+    """Those of the model, with what a remote backend needs, with what was asked for instead."""
+    shots = request.shots
+    if request.place.remote and not request.place.exact and shots is None:
+        shots = INEXACT_SHOTS
+    needed = FIRST_TRY if request.place.remote else REMOTE if shots else {}
+    asked = {"seed": request.seed, "epochs": request.epochs, "batch_size": request.batch_size, "shots": shots}
+    asked["finish_iterations"] = request.finish
+    return definition.settings.replaced(**needed | {name: value for name, value in asked.items() if value is not None})
 
 
 def load_model(path: Path) -> Model:

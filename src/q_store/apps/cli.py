@@ -1,4 +1,4 @@
-"""The command line: `q-store train`, `evaluate`, `predict` and `models`.
+"""The command line: `q-store train`, `evaluate`, `predict` and `models`; those around IonQ are in `cli_ionq`.
 
 Options are read here and nothing else; what is heavy is imported inside the commands, so that `q-store --help` and
 `q-store models` answer at once.
@@ -15,25 +15,21 @@ from typing import Annotated
 import typer
 
 from q_store import __version__
+from q_store.apps import cli_ionq
 from q_store.apps.clock import Clock, process_age
 from q_store.apps.guard import guard, heed_termination, settle
+from q_store.apps.options import BatchSize, Data, Epochs, Gateset, Json, KeyFile, Noise, Rows, Run, Shots, Url
 
 app = typer.Typer(
     name="q-store",
-    help="Train variational quantum classifiers on images and tables, on an exact simulation on this machine.",
+    help="Train variational quantum classifiers on images and tables: on an exact simulation on this machine, or on "
+    "IonQ.",
     epilog="Start with: q-store train compact",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[
-    bool, typer.Option("--json", metavar="", help="Print one JSON object as the last line; all else goes to stderr.")
-]
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a run, as 'q-store train' printed it.", show_default=False)
-]
 
 
 @app.command()
@@ -45,23 +41,42 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
             metavar="MODEL", help="A name from 'q-store models'; optional with --resume.", show_default=False
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="'bundled' (7,000 images of Fashion-MNIST, part of q-store), 'full' (all 70,000), or the PATH of "
-            "your own .npz or .csv file.",
-            show_default="bundled",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Passes over the training part.", show_default="the model's own number"),
-    ] = None,
+    data: Data = None,
+    epochs: Epochs = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Decides the starting point and the order of the data.", show_default="0"),
     ] = None,
+    rows: Rows = None,
+    batch_size: BatchSize = None,
+    shots: Shots = None,
+    finish: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Iterations of L-BFGS on all rows after the epochs; needs exact values.",
+            show_default="the model's own number; remote, or with shots: 0",
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ionq",
+            help="What runs the circuits of the training: this machine, or an IonQ-compatible service.",
+            show_default="local",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="simulator|qpu.NAME", help="What of the service.", show_default="simulator"),
+    ] = None,
+    gateset: Gateset = None,
+    noise: Noise = None,
+    url: Url = None,
+    key_file: KeyFile = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", metavar="", help="Do not ask before a target that costs money.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -81,8 +96,11 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     from q_store.apps.train import Options
     from q_store.apps.train import train as start
 
-    code = start(Options(model, data, epochs, seed, out, resume, json, control=not no_control), context.obj or Clock())
-    raise typer.Exit(code)
+    options = Options(
+        model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file, yes,
+        out, resume, json, control=not no_control,
+    )  # fmt: skip
+    raise typer.Exit(start(options, context.obj or Clock()))
 
 
 @app.command()
@@ -125,6 +143,9 @@ def models(json: Json = False) -> None:
     from q_store.apps.catalogue import show
 
     show(as_json=json)
+
+
+cli_ionq.add_to(app)
 
 
 def _version(value: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from q_store.apps.place import HERE, Place, check_place
 from q_store.errors import ConfigError, RunError
 
 DEFAULT_DATA = "bundled"
@@ -14,22 +15,37 @@ LARGEST_SEED = 2**32 - 1
 LARGEST_EPOCHS = 1_000_000
 """Of the smallest table this takes a day: more is a slip."""
 FASHION = ("bundled", "full")
+COUNTS = {
+    "epochs": (1, LARGEST_EPOCHS),
+    "rows": (1, 10**9),
+    "batch_size": (1, 10**9),
+    "shots": (1, 1_000_000),
+    "finish": (0, 1_000_000),
+}
+"""Options that are whole numbers, and their range."""
 
 
 @dataclass(frozen=True)
 class Request:
     """One training run by names: everything that decides its parameters.
 
-    `data` is `bundled`, `full` or a path; `epochs` is None for the model's own number.
+    `data` is `bundled`, `full` or a path; None stands for what the model, or training on a remote backend, does by
+    itself. `place` says where the circuits run.
     """
 
     model: str
     data: str = DEFAULT_DATA
     epochs: int | None = None
     seed: int = 0
+    rows: int | None = None
+    batch_size: int | None = None
+    shots: int | None = None
+    finish: int | None = None
+    place: Place = HERE
 
     def __post_init__(self) -> None:
-        check(self.epochs, self.seed)
+        check({name: getattr(self, name) for name in COUNTS}, self.seed)
+        check_place(self.place)
 
     @property
     def name(self) -> str:
@@ -38,20 +54,25 @@ class Request:
 
     @property
     def title(self) -> str:
-        """`compact on Fashion-MNIST (bundled), seed 0`."""
-        return f"{self.name}, seed {self.seed}"
+        """`compact on Fashion-MNIST (bundled), seed 0`, with the place where it is a remote one."""
+        return f"{self.name}, seed {self.seed}" + (f", by {self.place.title}" if self.place.remote else "")
 
     def config(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON: flat, and without what was not asked for."""
+        values = {**asdict(self), **asdict(self.place)}
+        del values["place"]
+        always = {"model", "data", "epochs", "seed"}
+        return {name: value for name, value in values.items() if name in always or value is not None}
 
 
-def check(epochs: int | None, seed: int | None) -> None:
-    """Raise ConfigError for a number of epochs or a seed that is out of range."""
-    if epochs is not None and epochs < 1:
-        raise ConfigError(f"expected --epochs of 1 or more, got {epochs}; leave it out for the model's own number")
-    if epochs is not None and epochs > LARGEST_EPOCHS:
-        raise ConfigError(f"expected --epochs of {LARGEST_EPOCHS:,} or less, got {epochs}; give fewer")
+def check(counts: Mapping[str, int | None], seed: int | None) -> None:
+    """Raise ConfigError for a count of `COUNTS` or a seed that is out of range."""
+    for name, value in counts.items():
+        option, (least, largest) = f"--{name.replace('_', '-')}", COUNTS[name]
+        if value is not None and value < least:
+            raise ConfigError(f"expected {option} of {least} or more, got {value}; leave it out for the default")
+        if value is not None and value > largest:
+            raise ConfigError(f"expected {option} of {largest:,} or less, got {value}; give fewer")
     if seed is not None and not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"expected --seed from 0 to {LARGEST_SEED}, got {seed}; choose another")
 
@@ -59,22 +80,25 @@ def check(epochs: int | None, seed: int | None) -> None:
 def stored(config: Mapping[str, Any], where: str) -> Request:
     """The request in the config of a run folder. Raises RunError when it is damaged."""
     try:
-        asked = config["request"]
-        request = Request(str(asked["model"]), str(asked["data"]), asked["epochs"], asked["seed"])
-        sound = type(request.seed) is int and type(request.epochs) in {int, type(None)}
-    except (KeyError, TypeError, ConfigError) as error:
+        asked = dict(config["request"])
+        place = Place(**{each.name: asked.pop(each.name) for each in fields(Place) if each.name in asked})
+        request = Request(**{"model": str(asked.pop("model")), "data": str(asked.pop("data")), **asked}, place=place)
+        counts = [request.seed, *(getattr(request, name) for name in COUNTS)]
+        sound = all(type(value) in {int, type(None)} for value in counts) and request.seed is not None
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise RunError(f"{where}: expected what the run was asked for, got: {error!r}; train again") from error
     if not sound:
-        raise RunError(f"{where}: expected whole numbers for epochs and seed, got {asked}; train again")
+        raise RunError(f"{where}: expected whole numbers for epochs, seed and the like, got {asked}; train again")
     return request
 
 
 def check_same(old: Request, given: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError naming every option in `given` (None = not given) that differs from the stored request."""
+    before = {**vars(old), **vars(old.place)}
     different = [
-        f"{name} {getattr(old, name)!r} in the run, {value!r} given"
+        f"{name.replace('_', '-')} {before[name]!r} in the run, {value!r} given"
         for name, value in given.items()
-        if value is not None and value != getattr(old, name)
+        if value is not None and value != before[name]
     ]
     if different:
         raise ConfigError(
@@ -97,4 +121,5 @@ def data_title(data: str) -> str:
 def folder_name(request: Request) -> str:
     """`compact-bundled-seed0`: the name of a run folder below `runs`."""
     data = request.data if request.data in FASHION else data_title(request.data).partition(".")[0] or "data"
-    return f"{request.model}-{data}-seed{request.seed}"
+    place = f"-{request.place.backend}" if request.place.remote else ""
+    return f"{request.model}-{data}{place}-seed{request.seed}"

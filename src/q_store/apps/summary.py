@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from q_store.apps.clock import STAGES
+from q_store.apps.place import HERE
 from q_store.apps.progress import plain
-
-LOCAL = "Trained locally, on an exact simulation of the circuit, not on quantum hardware."
 
 KINDS = {"logistic": "logistic regression", "mlp": "neural network"}
 """Kinds of control in words."""
@@ -26,22 +25,47 @@ def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    low, high = result["test_interval"]
-    accuracy = result["accuracy"]
+    accuracy, remote = result["accuracy"], result["remote"]
     kept = f"{details['test_rows']:,} {details['unit']} kept for this"
-    interval = f"  (95 % interval {100 * low:.1f} to {percent(high)}, {kept})"
-    table.add_row("test accuracy", Text.assemble((percent(accuracy["test"]), "bold"), interval))
+    if remote is None:
+        table.add_row("test accuracy", accuracy_line(accuracy["test"], result["test_interval"], kept))
+    else:
+        asked = f"{remote['test_rows']:,} of the {kept}, measured by {remote['place']}"
+        table.add_row("test accuracy", accuracy_line(remote["test_accuracy"], remote["test_interval"], asked))
+        simulated = f"{kept}, simulated exactly on this machine"
+        table.add_row("the same, simulated", accuracy_line(accuracy["test"], result["test_interval"], simulated))
     table.add_row("classical control", control_line(result["classical_control"]))
     table.add_row("validation, training", f"{percent(accuracy['validation'])}, {percent(accuracy['train'])}")
     table.add_row("parameters", parameters_line(result["parameters"]))
     table.add_row("two-qubit gates", gates_line(result["two_qubit_gates"]))
+    if remote is not None:
+        trained = f"trained on {details['train_rows']:,} {details['unit']}"
+        table.add_row("remote", f"{trained}; {remote_line(remote)}")
+        for line in remote["proof"]:
+            table.add_row("proof", line)
     table.add_row("time", time_line(result, details))
     console.print(table)
     console.print()
-    for line in (verdict(result), LOCAL):
+    for line in (verdict(result), details.get("honest", HERE.honest)):
         plain(console, line)
     console.print()
     _next(console, result)
+
+
+def accuracy_line(share: float, interval: Sequence[float], rows: str) -> Text:
+    """The accuracy, its 95 % interval, and on how many rows it was found."""
+    low, high = interval
+    return Text.assemble((percent(share), "bold"), f"  (95 % interval {100 * low:.1f} to {percent(high)}, {rows})")
+
+
+def remote_line(remote: Mapping[str, Any]) -> str:
+    """What ran there, and what it cost."""
+    shots = "exact values" if remote["shots"] is None else f"{remote['shots']:,} shots each"
+    rate = remote["circuits"] / remote["seconds"] if remote["seconds"] else 0.0
+    return (
+        f"{remote['circuits']:,} circuits ({shots}) in {remote['seconds']:.1f} s, {rate:,.0f} circuits/s; "
+        f"{remote['cost']:,.2f} USD charged"
+    )
 
 
 def percent(share: float) -> str:
@@ -81,9 +105,11 @@ def time_line(result: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     stages = ", ".join(f"{name} {seconds[name]:.1f}" for name in STAGES)
     rest = "start-up and control" if result["classical_control"] else "start-up"
     others = seconds["total"] - sum(seconds[name] for name in STAGES)
+    line = f"{seconds['total']:.1f} s from the command to here: {stages}, {rest} {others:.1f}"
+    if result["remote"] is not None:
+        return line
     return (
-        f"{seconds['total']:.1f} s from the command to here: {stages}, {rest} {others:.1f}; "
-        f"{100 * details['outside_share']:.0f} % of the training was spent outside the kernels; "
+        f"{line}; {100 * details['outside_share']:.0f} % of the training was spent outside the kernels; "
         f"{result['samples_per_second']:,.0f} {details['unit']}/s"
     )
 

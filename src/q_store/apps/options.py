@@ -1,0 +1,68 @@
+"""Arguments and options that several commands share, with their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON object as the last line; all else goes to stderr.")
+]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder of a run, as 'q-store train' printed it.", show_default=False)
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="'bundled' (7,000 images of Fashion-MNIST, part of q-store), 'full' (all 70,000), or the PATH of "
+        "your own .npz or .csv file.",
+        show_default="bundled",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Passes over the training rows.", show_default="the model's own number; remote: 2"),
+]
+Rows = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Train on so many rows, classes balanced.", show_default="all; remote: 100"),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Rows a step.", show_default="the model's own number; remote: 10"),
+]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Measurements of every circuit of the training.",
+        show_default="exact values; remote with noise, or a QPU: 1000",
+    ),
+]
+Gateset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="qis|native",
+        help="Gates that are sent: general ones, which the service compiles, or native ones, compiled here.",
+        show_default="qis",
+    ),
+]
+Noise = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Noise model of the simulator, such as aria-1.", show_default="ideal"),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The service, such as the address that 'q-store emulator' prints.",
+        show_default="IONQ_API_URL, else IonQ's own",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file that holds the API key.", show_default="the key in IONQ_API_KEY"),
+]
