@@ -42,7 +42,7 @@ def written(circuit, *rows_of_angles, native=False):
     return [json.loads(text) for text in Template.of(circuit, native=native).write(np.array(rows_of_angles))]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.data())
 def test_circuits_of_every_gate_keep_their_unitary_on_the_wire(data):
     circuit = data.draw(circuits())
@@ -56,7 +56,7 @@ def test_circuits_of_every_gate_keep_their_unitary_on_the_wire(data):
         assert_same(unitary(theirs, None, row), unitary(circuit, None if x is None else x[k], params[k]), 1e-8)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data())
 def test_native_circuits_keep_their_unitary_on_the_wire(data):
     circuit = data.draw(circuits(gates=NATIVE, max_controls=0).filter(lambda c: c.ops))
@@ -190,7 +190,7 @@ def test_rounding_changes_no_probability_by_1e_9():
         np.testing.assert_allclose(np.abs(state(theirs, None, row)) ** 2, exact, atol=1e-9)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data())
 def test_the_estimate_is_never_exceeded(data):
     circuit = expressible(data.draw(circuits(gates=(*QIS, "pauliexp"))))

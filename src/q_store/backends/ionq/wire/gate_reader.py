@@ -102,7 +102,7 @@ class GateReader:
         try:
             key = _key(gate)
             known = self._seen.get(key)
-        except (TypeError, AttributeError):  # no gate: `_read` says why
+        except (TypeError, AttributeError, IndexError, OverflowError):  # no gate: `_read` says why
             key, known = (), None
         if known is not None:
             return known
@@ -115,7 +115,7 @@ class GateReader:
 
 
 def _key(gate: Any) -> tuple[Any, ...]:
-    """Everything but angles; TypeError or AttributeError for what is no gate."""
+    """Everything but angles; some error for what is no gate."""
     get = gate.get
     targets, controls, terms = get("targets"), get("controls"), get("terms")
     return (
@@ -251,7 +251,7 @@ def _float(value: Any, key: str) -> float:
 def _field(name: str) -> Numbers:
     def numbers(gate: Gate) -> tuple[Any, ...]:
         value = gate.get(name)
-        return (value if type(value) is float else _float(value, name),)
+        return (value if type(value) is float and math.isfinite(value) else _float(value, name),)
 
     return numbers
 
@@ -261,7 +261,7 @@ def _time(gate: Gate) -> tuple[float]:
     if time < 0:
         raise invalid("time", "a time of 0 or more (a sign goes into the coefficients)", time)
     coefficients = [_float(c, "coefficients") for c in gate["coefficients"]]
-    return (time * _scale(coefficients),)
+    return (_float(time * _scale(coefficients), "time"),)
 
 
 def _phases(gate: Gate) -> tuple[Any, ...]:

@@ -221,6 +221,8 @@ def _from_qasm(given: dict[str, Any], ceiling: int) -> _Circuits:
         circuit = from_qasm(text).circuit
     except QStoreError as error:
         raise WireError(str(error), "data", code="UnsupportedGate") from None
+    except Exception as error:  # a program of a stranger, through the parsers of others
+        raise invalid("data", "an OpenQASM 3 program", f"{type(error).__name__}: {error}") from error
     if circuit.n_params:
         raise invalid("data", "numbers for all angles", f"{circuit.n_params} inputs")
     angles = circuit.bind(None, np.zeros((1, 0)))
@@ -256,7 +258,7 @@ def _shots(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.strip().isdigit():
         value = int(value[:20])
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in range(1, MAX_SHOTS + 1):
-        raise invalid("shots", f"a whole number of 1..{MAX_SHOTS}", value, "TooManyShots")
+        raise invalid("shots", f"a whole number of 1..{MAX_SHOTS}", value, None)
     return int(value)
 
 
