@@ -29,8 +29,8 @@ MOST_DENSITY_QUBITS = 10
 
 
 @dataclass(frozen=True)
-class Machine:
-    """A machine that measures shots.
+class Instrument:
+    """What measures shots.
 
     Attributes:
         rates: of the channels after its gates.
@@ -67,36 +67,38 @@ def _ideal(circuit: Circuit, angles: Reals, engine: Engine, budget: Budget) -> I
 
 
 def sampled(
-    circuit: Circuit, angles: Reals, streams: Sequence[np.random.Generator], machine: Machine
+    circuit: Circuit, angles: Reals, streams: Sequence[np.random.Generator], instrument: Instrument
 ) -> Iterator[Answer]:
     """Frequencies of a noisy circuit with parameter i as angle i, for each row of angles[S, A], a stream each."""
-    noisy = unravel(circuit, machine.rates)
-    n, shots = circuit.n_qubits, machine.shots
+    noisy = unravel(circuit, instrument.rates)
+    n, shots = circuit.n_qubits, instrument.shots
     few = n <= DENSITY_QUBITS or (n <= MOST_DENSITY_QUBITS and 2**n <= shots)
     sampler = _density if few else _trajectories
-    evenly = [int(rng.binomial(shots, machine.depolarising)) for rng in streams]
-    states = sampler(noisy, angles, streams, [shots - lost for lost in evenly], machine)
+    evenly = [int(rng.binomial(shots, instrument.depolarising)) for rng in streams]
+    states = sampler(noisy, angles, streams, [shots - lost for lost in evenly], instrument)
     for rng, lost, seen in zip(streams, evenly, states, strict=True):
         yield frequencies(np.concatenate([seen, rng.integers(0, 1 << n, lost)]), shots)
 
 
 def _density(
-    noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], machine: Machine
+    noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], instrument: Instrument
 ) -> Iterator[Ints]:
     rows = unravelled(noisy, clifford=False).angles(angles)
-    machine.budget.spend(density.seconds(noisy, len(rows)))
+    instrument.budget.spend(density.seconds(noisy, len(rows)))
     found = Distributions.from_dense(density.distributions(noisy, rows))
     for (state, weight), rng, count in zip(_rows(found), streams, shots, strict=True):
         yield drawn(state, weight, count, rng)
 
 
 def _trajectories(
-    noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], machine: Machine
+    noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], instrument: Instrument
 ) -> Iterator[Ints]:
     small = is_small(noisy.n_qubits, len(noisy.rotations))
     circuit = unravelled(noisy, clifford=small)
     simulator: Simulator
-    simulator = Small(machine.engine, circuit.circuit, machine.budget) if small else Large(circuit, machine.budget)
+    simulator = (
+        Small(instrument.engine, circuit.circuit, instrument.budget) if small else Large(circuit, instrument.budget)
+    )
     for row, rng, count in zip(circuit.angles(angles), streams, shots, strict=True):
         yield trajectories(circuit, row, count, rng, simulator)
 

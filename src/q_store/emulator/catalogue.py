@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.ionq.wire.limits import MAX_QUBITS_IDEAL, SIMULATOR
-from q_store.backends.ionq.wire.parse import SINGLE, Received
-from q_store.emulator.limits import ImpossibleJobError
+from q_store.backends.ionq.wire.parse import SINGLE
 from q_store.emulator.noise import MODELS
 
 Ints = npt.NDArray[np.int64]
@@ -61,7 +60,7 @@ FREE = Price(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class Machine:
     """A backend.
 
     Attributes:
@@ -81,16 +80,15 @@ class Backend:
     timing: Timing | None = None
 
 
-_NATIVE = {"gpi": "gpi", "gpi2": "gpi2", "ms": "ms", "nzz": "zz"}  # our names and the API's
 _MS, _ZZ = ("gpi", "gpi2", "ms"), ("gpi", "gpi2", "zz")
-BACKENDS: Mapping[str, Backend] = {
+MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
-        Backend(SIMULATOR, MAX_QUBITS_IDEAL, ("gpi", "gpi2", "ms", "zz"), (), FREE),
-        Backend("qpu.aria-1", 25, _MS, timing=ARIA_TIMING),
-        Backend("qpu.aria-2", 25, _MS, timing=ARIA_TIMING),
-        Backend("qpu.forte-1", 36, _ZZ, timing=FORTE_TIMING),
-        Backend("qpu.forte-enterprise-1", 36, _ZZ, timing=FORTE_TIMING),
+        Machine(SIMULATOR, MAX_QUBITS_IDEAL, ("gpi", "gpi2", "ms", "zz"), (), FREE),
+        Machine("qpu.aria-1", 25, _MS, timing=ARIA_TIMING),
+        Machine("qpu.aria-2", 25, _MS, timing=ARIA_TIMING),
+        Machine("qpu.forte-1", 36, _ZZ, timing=FORTE_TIMING),
+        Machine("qpu.forte-enterprise-1", 36, _ZZ, timing=FORTE_TIMING),
     )
 }
 NOISE_QUBITS: Mapping[str, int] = {
@@ -99,71 +97,51 @@ NOISE_QUBITS: Mapping[str, int] = {
 """Qubits that the simulator takes with each noise model."""
 
 
-def cost(backend: str, one: Ints, two: Ints, shots: int) -> Reals:
+def prices(backend: str, one: Ints, two: Ints, shots: int) -> Reals:
     """[S] in USD, of the circuits of a job with gates on one[S] and on two[S] qubits; the minimum is spread evenly."""
-    price = BACKENDS[backend].price
+    price = MACHINES[backend].price
     each = (price.one * one + price.two * two) * float(shots)
     return np.asarray(each + max(0.0, price.minimum - each.sum()) / max(1, len(each)))
 
 
-def check(received: Received, name: str) -> None:
-    """Refuse a job that the backend of this name cannot run.
-
-    Raises:
-        ImpossibleJobError: NotEnoughQubits, or UnsupportedGate for a native gate of another family.
-    """
-    backend = BACKENDS[name]
-    model = (received.noise_model or "ideal") if backend.name == SIMULATOR else None
-    most = backend.qubits if model is None else NOISE_QUBITS[model]
-    if max(received.n_qubits) > most:
-        where = backend.name + (f" with the noise of {model}" if model else "")
-        msg = f"expected circuits of at most {most} qubits on {where}, got one of {max(received.n_qubits)}"
-        raise ImpossibleJobError("NotEnoughQubits", msg)
-    gates = {_NATIVE[op.gate] for group in received.groups for op in group.circuit.ops if op.gate in _NATIVE}
-    missing = sorted(gates - set(backend.native))
-    if missing:
-        msg = f"expected native gates of {', '.join(backend.native)} on {backend.name}, got {', '.join(missing)}"
-        raise ImpossibleJobError("UnsupportedGate", msg)
-
-
-def describe(backend: Backend, now: str, queue_ms: int = 0) -> dict[str, Any]:
+def describe(machine: Machine, now: str, queue_ms: int = 0) -> dict[str, Any]:
     """A backend as in GET /backends; `now` is a time in ISO 8601."""
     shown: dict[str, Any] = {
-        "backend": backend.name,
+        "backend": machine.name,
         "status": "available",
         "degraded": False,
-        "qubits": backend.qubits,
+        "qubits": machine.qubits,
         "average_queue_time": queue_ms,
         "last_updated": now,
         "location": PLACE,
         "supported_gates": list(_QIS),
-        "supported_native_gates": list(backend.native),
-        "supported_error_mitigations": list(backend.mitigations),
+        "supported_native_gates": list(machine.native),
+        "supported_error_mitigations": list(machine.mitigations),
     }
-    if backend.timing is not None:
-        shown["characterization_id"] = characterization_id(backend)
+    if machine.timing is not None:
+        shown["characterization_id"] = characterization_id(machine)
     return shown
 
 
-def characterization_id(backend: Backend) -> str:
+def characterization_id(machine: Machine) -> str:
     """A UUID that stays the same."""
-    return str(uuid.uuid5(_NAMESPACE, backend.name))
+    return str(uuid.uuid5(_NAMESPACE, machine.name))
 
 
-def characterization(backend: Backend) -> dict[str, Any] | None:
+def characterization(machine: Machine) -> dict[str, Any] | None:
     """As in GET /backends/{backend}/characterizations/{uuid}; None for a simulator.
 
     Fidelities are those of the noise model: with rate r on d states the average is 1 - r (d - 1)/d.
     """
-    rates, timing = MODELS.get(backend.name.removeprefix("qpu.")), backend.timing
+    rates, timing = MODELS.get(machine.name.removeprefix("qpu.")), machine.timing
     if rates is None or timing is None:
         return None
     return {
-        "id": characterization_id(backend),
-        "backend": backend.name,
+        "id": characterization_id(machine),
+        "backend": machine.name,
         "date": _DATE,
-        "qubits": backend.qubits,
-        "connectivity": [[a, b] for a in range(backend.qubits) for b in range(a + 1, backend.qubits)],
+        "qubits": machine.qubits,
+        "connectivity": [[a, b] for a in range(machine.qubits) for b in range(a + 1, machine.qubits)],
         "fidelity": {
             "spam": {"median": 1.0, "stderr": 0.0},
             "1q": {"median": 1 - rates.one / 2, "stderr": 0.0},
@@ -180,55 +158,55 @@ def characterization(backend: Backend) -> dict[str, Any] | None:
     }
 
 
-def compute_seconds(backend: Backend, one: float, two: float, shots: int) -> float:
+def compute_seconds(machine: Machine, one: float, two: float, shots: int) -> float:
     """Time on the machine: gates one after the other, reset and readout in every shot; 0 for a simulator."""
-    timing = backend.timing
+    timing = machine.timing
     if timing is None:
         return 0.0
     return shots * (one * timing.one + two * timing.two + timing.readout + timing.reset)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What GET /jobs/estimate asks, with its defaults."""
+class Estimate:
+    """What GET /jobs/estimate asks, with its defaults; `one` and `two` are gates on one and two qubits."""
 
     backend: str
     type: str = SINGLE
     qubits: int = 25
     shots: int = 1000
-    one_qubit_gates: int = 0
-    two_qubit_gates: int = 0
+    one: int = 0
+    two: int = 0
     error_mitigation: bool = False
 
 
-def estimate(question: Question, now: str, execution_ms: int, queue_ms: int) -> dict[str, Any]:
+def estimate(asked: Estimate, now: str, execution_ms: float, queue_ms: float) -> dict[str, Any]:
     """As in GET /jobs/estimate.
 
     Gates are those of the whole job, `now` is a time in ISO 8601, the other times are what this emulator would take.
     """
-    backend = BACKENDS[question.backend]
-    one, two = np.array([question.one_qubit_gates]), np.array([question.two_qubit_gates])
-    seconds = compute_seconds(backend, question.one_qubit_gates, question.two_qubit_gates, question.shots)
-    price = backend.price
+    machine = MACHINES[asked.backend]
+    one, two = np.array([asked.one]), np.array([asked.two])
+    seconds = compute_seconds(backend, asked.one, asked.two, asked.shots)
+    price = machine.price
     return {
         "estimate_context": {
-            "backend": question.backend,
-            "type": question.type,
-            "qubits": question.qubits,
-            "shots": question.shots,
-            "1q_gates": question.one_qubit_gates,
-            "2q_gates": question.two_qubit_gates,
-            "error_mitigation": question.error_mitigation,
+            "backend": asked.backend,
+            "type": asked.type,
+            "qubits": asked.qubits,
+            "shots": asked.shots,
+            "1q_gates": asked.one,
+            "2q_gates": asked.two,
+            "error_mitigation": asked.error_mitigation,
             "organization": None,
             "project": None,
         },
         "estimated_at": now,
         "estimated_unit": "usd",
         "rate_card": {
-            "id": f"{PLACE}-{backend.name}",
+            "id": f"{PLACE}-{machine.name}",
             "rates": [
                 {
-                    "sku": f"{PLACE}-{backend.name}",
+                    "sku": f"{PLACE}-{machine.name}",
                     "unit": "gates",
                     "cost_1q_gate": price.one,
                     "cost_2q_gate": price.two,
@@ -236,8 +214,8 @@ def estimate(question: Question, now: str, execution_ms: int, queue_ms: int) -> 
                 }
             ],
         },
-        "estimated_total_cost": float(cost(backend.name, one, two, question.shots).sum()),
-        "estimated_execution_time": execution_ms,
-        "current_predicted_queue_time": queue_ms,
+        "estimated_total_cost": float(prices(machine.name, one, two, asked.shots).sum()),
+        "estimated_execution_time": round(execution_ms),
+        "current_predicted_queue_time": round(queue_ms),
         "estimated_quantum_compute_time_us": round(seconds * 1e6),
     }

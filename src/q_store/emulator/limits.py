@@ -1,4 +1,4 @@
-"""Jobs that cannot be run, and how much one job may ask of the simulators.
+"""How much one job may ask of the simulators.
 
 Effort is estimated by counting, not by a clock, so that the same job always has the same fate.
 """

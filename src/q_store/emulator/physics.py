@@ -21,8 +21,7 @@ from q_store.backends.ionq.wire.limits import SIMULATOR
 from q_store.backends.ionq.wire.parse import Received
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.gates import GATES, TURN
-from q_store.emulator import catalogue
-from q_store.emulator.answers import Answers, Machine, exact, sampled
+from q_store.emulator.answers import Answers, Instrument, exact, sampled
 from q_store.emulator.limits import Budget
 from q_store.emulator.noise import MODELS
 from q_store.emulator.simulators import Engine
@@ -59,9 +58,8 @@ class Physics:
         the circuit (structure and angles as sent), and on how often the same circuit came before in the job.
 
         Raises:
-            ImpossibleJobError: for a job that the backend cannot run, or that is too large to simulate here.
+            ImpossibleJobError: for a job that is too large to simulate here.
         """
-        catalogue.check(received, backend)
         rates = MODELS[noise_model(received, backend)]
         budget = Budget()
         streams = [] if rates is None else self._streams(received, backend)
@@ -72,8 +70,8 @@ class Physics:
             if rates is None:
                 rows = exact(group.circuit, angles, self._depolarising, self._engine, budget)
             else:
-                machine = Machine(rates, received.shots, self._depolarising, self._engine, budget)
-                rows = sampled(group.circuit, angles, [streams[number] for number in numbers], machine)
+                instrument = Instrument(rates, received.shots, self._depolarising, self._engine, budget)
+                rows = sampled(group.circuit, angles, [streams[number] for number in numbers], instrument)
             found.update(zip(numbers, rows, strict=True))
         return [found[number] for number in sorted(found)]
 
