@@ -186,7 +186,7 @@ def estimate(asked: Estimate, now: str, execution_ms: float, queue_ms: float) ->
     """
     machine = MACHINES[asked.backend]
     one, two = np.array([asked.one]), np.array([asked.two])
-    seconds = compute_seconds(backend, asked.one, asked.two, asked.shots)
+    seconds = compute_seconds(machine, asked.one, asked.two, asked.shots)
     price = machine.price
     return {
         "estimate_context": {
