@@ -1,0 +1,183 @@
+"""IonQ as a backend: jobs in, outcomes out, in between at most one charge for each circuit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import chain
+
+import httpx
+import numpy as np
+
+from q_store.backends.base import Answer, Found, Missing, Slice, Ticket, TicketState
+from q_store.backends.distributions import join
+from q_store.backends.ionq.client import records
+from q_store.backends.ionq.client.link import Link
+from q_store.backends.ionq.client.plan import Planned, Planner
+from q_store.backends.ionq.client.run import Run, is_open, nothing
+from q_store.backends.ionq.client.service import Service, native_family
+from q_store.backends.ionq.settings import IonQSettings
+from q_store.backends.local.sampling import sample
+from q_store.errors import QStoreError
+from q_store.jobs import EXACT_ONLY, Capabilities, Job, Outcome, Output, Status
+
+
+class IonQBackend:
+    """Runs jobs on IonQ's cloud, or on anything that speaks its API v0.4.
+
+    Args:
+        settings: key, backend, and how patient to be.
+        transport: takes the place of the network, e.g. an emulator in this process.
+
+    Use it in one event loop at a time; in another one it connects anew. `aclose` releases the connections.
+    """
+
+    def __init__(self, settings: IonQSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.settings = settings
+        name = settings.backend.removeprefix("qpu.") if not settings.is_simulator else settings.noise
+        self.name = f"ionq {name}" if not settings.is_simulator else f"ionq {name} simulator"
+        self.capabilities = Capabilities(
+            self.name,
+            frozenset(Output) - EXACT_ONLY,
+            settings.max_qubits,
+            exact=settings.is_exact,
+            shots_matter=not settings.is_exact,
+            noise_id=settings.noise_id,
+        )
+        self._transport = transport
+        self._planner = Planner(settings, self.name)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._linked: Link | None = None
+        self.service = Service(lambda: self._link().api)
+        """Calls beside jobs: backends, prices, sessions."""
+        self._family_known = settings.gateset != "native" or settings.is_simulator
+
+    def plan(self, job: Job) -> list[Slice]:
+        """The slices of a job; see `backends.base.Backend`.
+
+        Raises:
+            CapabilityError, InputError, CircuitError: for a job that cannot be run here; says what to change.
+        """
+        return self._planner.plan(job).slices
+
+    async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Run the jobs; outcomes in the same order.
+
+        Rows that failed for good or whose fate is unknown are said in the outcome. Cancelling the task cancels the
+        remote jobs.
+
+        Raises:
+            CapabilityError, InputError: for a job that cannot be run here; nothing was sent then.
+            BackendError: if the service accepted nothing at all: why.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        link = self._link()
+        await self._learn_family(link)
+        planned = [self._planner.plan(job) for job in jobs]
+        run = Run(link)
+        slices = list(chain.from_iterable(plan.slices for plan in planned))
+        carried = iter(await run.answers(slices))
+        if run.errors and not run.accepted:
+            raise run.errors[0]
+        return [
+            self._outcome(plan, list(chain.from_iterable(next(carried) for _ in plan.slices)), loop.time() - start)
+            for plan in planned
+        ]
+
+    async def submit(self, part: Slice) -> Ticket:
+        """Send a slice, at most once in effect. Raises as `client.send.Sender.send`."""
+        return await self._link().sender.send(part)
+
+    async def poll(self, tickets: Sequence[Ticket]) -> list[Ticket]:
+        """The tickets as they stand now."""
+        link = self._link()
+        found = await link.reader.read([str(ticket.remote_id) for ticket in tickets if is_open(ticket)])
+        return [
+            self._updated(link, ticket, found.get(ticket.remote_id or "")) if is_open(ticket) else ticket
+            for ticket in tickets
+        ]
+
+    async def result(self, part: Slice, ticket: Ticket) -> Answer:
+        """What a final ticket brought."""
+        if ticket.remote_id is None:
+            return nothing(part, Status.UNCERTAIN, ticket.reason)
+        link = self._link()
+        return await link.collector.collect(part, await link.reader.one(ticket.remote_id))
+
+    async def find(self, fingerprint: str, since: float | None = None) -> Ticket | Found:
+        """Look a slice up that was perhaps accepted; see `client.send.Sender.find`."""
+        return await self._link().sender.find(fingerprint, since)
+
+    async def cancel(self, tickets: Sequence[Ticket]) -> list[Ticket]:
+        """Cancel what is open; the tickets as they stand then, UNCERTAIN where that could not be confirmed."""
+        link = self._link()
+
+        async def one(ticket: Ticket) -> Ticket:
+            if not is_open(ticket):
+                return ticket
+            known = await link.cancel(str(ticket.remote_id))
+            if known is None or not known.is_final:
+                reason = f"job {ticket.remote_id} could not be canceled"
+                return Ticket(ticket.fingerprint, ticket.remote_id, TicketState.UNCERTAIN, reason, times=ticket.times)
+            return self._updated(link, ticket, known)
+
+        return await asyncio.gather(*(one(ticket) for ticket in tickets))
+
+    async def aclose(self) -> None:
+        """Release connections; nothing is canceled."""
+        link, self._linked = self._linked, None
+        if link is not None and self._loop is asyncio.get_running_loop():
+            await link.aclose()
+
+    def _link(self) -> Link:
+        loop = asyncio.get_running_loop()
+        if self._linked is None or self._loop is not loop:
+            self._loop, self._linked = loop, Link(self.settings, self._transport)
+        return self._linked
+
+    async def _learn_family(self, link: Link) -> None:
+        """What the QPU itself says that it takes, once."""
+        if self._family_known:
+            return
+        try:
+            family = await native_family(link.api, self.settings.backend)
+        except QStoreError:  # what is documented has to do; sending says what is wrong
+            return
+        self._planner.family = family or self._planner.family
+        self.service = Service(lambda: self._link().api)
+        """Calls beside jobs: backends, prices, sessions."""
+        self._family_known = True
+
+    def _updated(self, link: Link, ticket: Ticket, known: records.Record | None) -> Ticket:
+        if known is None:
+            return ticket
+        now = asyncio.get_running_loop().time()
+        at = link.api.clock.epoch(now, now)
+        many = 2 if known.children or known.body.get("type") == "ionq.multi-circuit.v1" else 1
+        return records.ticket(ticket.fingerprint, known, many, {**ticket.times, "seen": at}, at)
+
+    def _outcome(self, plan: Planned, carried: list[tuple[Slice, Answer]], seconds: float) -> Outcome:
+        expansion = plan.expansion
+        missing: dict[int, Missing] = {}
+        for part, answer in carried:
+            missing |= {int(part.numbers[place]): gap for place, gap in answer.missing.items()}
+        parts = [(part.numbers, answer.distributions) for part, answer in carried]
+        answered = join(parts, expansion.size, expansion.job.circuit.n_qubits)
+        paid = sum(answer.shots_paid for _, answer in carried)
+        shots = expansion.shots
+        if self.settings.is_exact and shots is not None:  # free, and counted like the local engine's
+            lost = np.array(list(missing), dtype=np.int64) % expansion.inner.rows
+            paid = int(shots.sum()) * len(expansion.plan.settings) - int(shots[lost].sum())
+        return expansion.outcome(
+            answered,
+            missing,
+            sampled=not self.settings.is_exact,
+            sample=lambda probabilities, each, seed: sample(probabilities, each, seed, 1),
+            source=self.name,
+            noise_id=self.settings.noise_id,
+            shots_paid=paid,
+            cost=sum(answer.cost for _, answer in carried),
+            seconds=seconds,
+            proof=tuple(dict.fromkeys(chain.from_iterable(answer.proof for _, answer in carried))),
+        )

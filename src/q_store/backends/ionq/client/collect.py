@@ -1,0 +1,240 @@
+"""Fetching what a finished job brought: as few calls as it takes, and circuit by circuit where a part is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from q_store.backends.base import Answer, Missing, Slice
+from q_store.backends.distributions import Distributions
+from q_store.backends.ionq.client.api import Api
+from q_store.backends.ionq.client.failures import NotFoundError
+from q_store.backends.ionq.client.looking import Reader
+from q_store.backends.ionq.client.pace import back_off
+from q_store.backends.ionq.client.proof import proof
+from q_store.backends.ionq.client.records import COMPLETED, Record, page, why
+from q_store.backends.ionq.wire import results
+from q_store.errors import BackendError, QStoreError
+from q_store.jobs import Status
+
+T = TypeVar("T")
+Row = dict[int, float]
+_TOGETHER = 16
+"""Children whose results are fetched at once."""
+_CHILDREN_PAGE = "1000"
+_PART = 0.25
+"""Share of the patience of a call that a first, concurrent try may use up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a job cost, and what to say where that is not settled."""
+
+    value: float = 0.0
+    remark: tuple[str, ...] = ()
+
+
+class Collector:
+    """Fetches results."""
+
+    def __init__(self, api: Api, reader: Reader) -> None:
+        self._api = api
+        self._reader = reader
+        self._few = asyncio.Semaphore(_TOGETHER)
+
+    async def collect(self, part: Slice, known: Record) -> Answer:
+        """What the final job of a slice brought. Raises nothing for results that cannot be had: they are UNCERTAIN."""
+        n = part.circuit.n_qubits
+        fetched = self._single(known, n) if part.size == 1 else self._whole(known)
+        told, got, money = await asyncio.gather(self._told(part, known), fetched, self._cost(known))
+        rows: list[Row | Missing] = [got] if part.size == 1 else await self._rows(part, told, got)
+        missing = {k: row for k, row in enumerate(rows) if isinstance(row, Missing)}
+        found = Distributions.of([{} if isinstance(row, Missing) else row for row in rows], n)
+        settings = self._api.settings
+        said = proof(part.circuit, part.size, settings.gateset, told.body) if len(missing) < part.size else ()
+        return Answer(
+            found if part.flips is None else found.flipped(part.flips),
+            sampled=not settings.is_exact,
+            missing=missing,
+            shots_paid=(part.shots or 0) * (part.size - len(missing)),
+            cost=money.value,
+            proof=said + money.remark,
+        )
+
+    async def _told(self, part: Slice, known: Record) -> Record:
+        """The record with its children and statistics: those of a list have no children."""
+        if (part.size == 1 or known.children) and known.body.get("stats"):
+            return known
+        try:
+            return await self._reader.one(known.id)
+        except QStoreError:
+            return known
+
+    async def _cost(self, known: Record) -> Money:
+        if self._api.settings.is_simulator:
+            return Money()
+        try:
+            return await self._api.get(f"/jobs/{known.id}/cost", read=money)
+        except QStoreError as error:
+            return Money(remark=(f"warning: the cost of job {known.id} is unknown: {error}",))
+
+    async def _whole(self, known: Record) -> Any:
+        """The results of all circuits, unread; None where they cannot be had at once."""
+        if known.status != COMPLETED:
+            return None
+        try:
+            return await self._first(_paths(known, many=True), _mapping, self._api.settings.call_deadline * _PART)
+        except QStoreError:
+            return None
+
+    async def _rows(self, part: Slice, told: Record, whole: Any) -> list[Row | Missing]:
+        """A distribution of each circuit, or why there is none."""
+        if not told.children:
+            told = await self._named_children(part, told)
+        if told.children is not None and len(told.children) != part.size:
+            told = replace(told, children=None)
+        rows = await self._ordered(told, whole, part) if told.status == COMPLETED else [None] * part.size
+        done: list[Row | Missing] = [row for row in rows if row is not None]
+        if len(done) == part.size:
+            return done
+        return await self._by_children(part, told, rows)
+
+    async def _ordered(self, told: Record, whole: Any, part: Slice) -> list[Row | None]:
+        """The results of all circuits, in their order; fetched again where they were damaged."""
+
+        def read(body: Any) -> list[Row | None]:
+            rows = results.aggregate(body, told.children, part.circuit.n_qubits)
+            if len(rows) != part.size:
+                raise BackendError(f"expected results of {part.size} circuits of job {told.id}, got {len(rows)}")
+            return rows
+
+        try:
+            return read(whole)
+        except BackendError:
+            try:
+                return await self._first(_paths(told, many=True), read, self._api.settings.call_deadline * _PART)
+            except QStoreError:
+                return [None] * part.size
+
+    async def _named_children(self, part: Slice, told: Record) -> Record:
+        """The record with its children in order, from their names, where the service does not list their ids."""
+        try:
+            params = [("parent_job_id", told.id), ("limit", _CHILDREN_PAGE)]
+            listed, _ = await self._api.get("/jobs", params, read=page)
+        except QStoreError:
+            return told
+        names = {known.body.get("name"): known.id for known in listed if known.parent == told.id}
+        order = [names.get(str(place)) for place in range(part.size)]
+        known = tuple(job for job in order if job is not None)
+        return replace(told, children=known) if len(known) == part.size else told
+
+    async def _by_children(self, part: Slice, told: Record, rows: Sequence[Row | None]) -> list[Row | Missing]:
+        """Circuits without results, each by its own job."""
+        if told.children is None:
+            return [_without_children(told) if row is None else row for row in rows]
+        try:
+            wanted = [job for job, row in zip(told.children, rows, strict=True) if row is None]
+            children = await self._settled(wanted)
+        except QStoreError as error:
+            reason = f"the circuits of job {told.id} cannot be looked at: {error}"
+            return [Missing(Status.UNCERTAIN, reason) if row is None else row for row in rows]
+        n = part.circuit.n_qubits
+        return await asyncio.gather(
+            *(
+                _given(row) if row is not None else self._child(children.get(job), job, place, n)
+                for place, (job, row) in enumerate(zip(told.children, rows, strict=True))
+            )
+        )
+
+    async def _settled(self, jobs: Sequence[str]) -> dict[str, Record]:
+        """Their records, once all are final or the patience is over: a parent may be final a little earlier."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._api.settings.cancel_patience
+        known: dict[str, Record] = {}
+        attempt = 0
+        while True:
+            attempt += 1
+            known |= await self._reader.read([job for job in jobs if job not in known or not known[job].is_final])
+            if all(job in known and known[job].is_final for job in jobs) or loop.time() > end:
+                return known
+            await asyncio.sleep(back_off(attempt, 0.5 + 0.5 * self._api.jitter()))
+
+    async def _child(self, known: Record | None, job: str, place: int, n_qubits: int) -> Row | Missing:
+        if known is None or not known.is_final:
+            state = "is unknown to the service" if known is None else f"is still {known.status}"
+            return Missing(Status.UNCERTAIN, f"job {job} {state}")
+        name = known.body.get("name")
+        if isinstance(name, str) and name.isdecimal() and name != str(place):
+            return Missing(Status.UNCERTAIN, f"job {job} is circuit {name} of its parent, expected circuit {place}")
+        async with self._few:
+            return await self._single(known, n_qubits)
+
+    async def _single(self, known: Record, n_qubits: int) -> Row | Missing:
+        """The distribution of a job of one circuit. One that ran is paid: it is never missing but UNCERTAIN."""
+        if known.status != COMPLETED:
+            return Missing(Status.FAILED, why(known), retry=known.passing)
+        try:
+            read = partial(results.distribution, n_qubits=n_qubits)
+            return await self._first(_paths(known, many=False), read, self._api.settings.call_deadline)
+        except QStoreError as error:
+            return Missing(Status.UNCERTAIN, f"job {known.id} ran, but its results cannot be had: {error}")
+
+    async def _first(self, paths: Sequence[str], read: Callable[[Any], T], patience: float) -> T:
+        """What the first path has that has anything; 404 everywhere may mean that the results are not there yet."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience
+        attempt = 0
+        while True:
+            attempt += 1
+            last: QStoreError = NotFoundError("expected a place with the results, got none")
+            for path in paths:
+                try:
+                    return await self._api.get(path, read=read, patience=max(1.0, end - loop.time()))
+                except QStoreError as error:
+                    last = error
+            delay = back_off(attempt, 0.5 + 0.5 * self._api.jitter())
+            if not isinstance(last, NotFoundError) or loop.time() + delay > end:
+                raise last
+            await asyncio.sleep(delay)
+
+
+def _without_children(told: Record) -> Missing:
+    """A circuit without a result in a job whose children cannot be told."""
+    if told.status == COMPLETED:
+        return Missing(Status.UNCERTAIN, f"job {told.id} ran, but the results of its circuits cannot be told apart")
+    if told.started is None:
+        return Missing(Status.FAILED, why(told), retry=told.passing)
+    return Missing(Status.UNCERTAIN, f"{why(told)}; which of its circuits ran is unknown")
+
+
+def _paths(known: Record, *, many: bool) -> list[str]:
+    kind = {"type": "ionq.multi-circuit.v1"} if many else {"type": "ionq.circuit.v1", "child_job_ids": None}
+    return results.result_paths({**known.body, "id": known.id, **kind})
+
+
+async def _given(row: Row) -> Row:
+    return row
+
+
+def _mapping(body: Any) -> Any:
+    if not isinstance(body, Mapping):
+        raise BackendError(f"expected results by circuit, got {type(body).__name__}; try again")
+    return body
+
+
+def money(body: Any) -> Money:
+    """What a reply says that a job cost; the estimate while it is not settled. Raises BackendError for neither."""
+    if not isinstance(body, Mapping):
+        raise BackendError(f"expected a cost, got {type(body).__name__}; try again")
+    for key, remark in (
+        ("cost", ()),
+        ("estimated_cost", ("warning: the cost is not settled yet; it is the estimate",)),
+    ):
+        entry = body.get(key)
+        value = entry.get("value") if isinstance(entry, Mapping) else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return Money(float(value), remark)
+    raise BackendError("expected a cost or an estimate, got neither; try again")

@@ -1,0 +1,157 @@
+"""One poller for all jobs of a backend: each is looked at when it is due, all that are due with one call."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from q_store.backends.ionq.client.api import Api
+from q_store.backends.ionq.client.looking import Reader
+from q_store.backends.ionq.client.records import Record
+from q_store.backends.ionq.settings import IonQSettings
+from q_store.errors import QStoreError, UnreachableError
+
+_TOGETHER = 0.05
+"""Jobs due within this share of the shortest interval of one that is due are looked at with it."""
+_QUARTER = 0.25
+
+
+def interval(settings: IonQSettings, age: float, due: float | None, share: float) -> float:
+    """Seconds until the next look at a job.
+
+    A share of its age within the limits, less often while its predicted finish is far, and right behind the predicted
+    finish when that comes first.
+
+    Args:
+        settings: with the limits.
+        age: of the job.
+        due: seconds until its predicted finish; None if there is no prediction.
+        share: random, in [0, 1).
+    """
+    least, most = settings.min_interval, settings.max_interval
+    by_age = max(least, settings.poll_share * age)
+    if due is not None and 0 < due < 2 * by_age:
+        return min(most, max(least, due + 0.1 * least * share))
+    if due is not None:
+        by_age = max(by_age, _QUARTER * due)
+    return max(least, min(most, by_age) * (0.9 + 0.1 * share))
+
+
+@dataclass(eq=False)
+class _Watched:
+    """A job that somebody waits for; times of the loop's clock."""
+
+    id: str
+    longest: float
+    since: float
+    next_look: float
+    limit: float
+    seen: float
+    last: Record | None = None
+    done: asyncio.Future[Record | None] = field(default_factory=asyncio.Future)
+
+    def end(self, known: Record | None) -> None:
+        if not self.done.done():
+            self.done.set_result(known)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Watch:
+    """Waits for jobs to finish."""
+
+    def __init__(self, api: Api, reader: Reader) -> None:
+        self._api = api
+        self._reader = reader
+        self._watched: dict[str, _Watched] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def final(self, job: str, circuits: int) -> Record | None:
+        """The record of a job once it is final, or when it has made no progress for too long.
+
+        None: the service does not know the job (any more). Raises AuthenticationError and the like; without an answer
+        it goes on looking until the job's deadline, then raises UnreachableError.
+        """
+        now = asyncio.get_running_loop().time()
+        longest = self._api.settings.longest(circuits)
+        first = interval(self._api.settings, 0.0, None, self._api.jitter())
+        one = _Watched(job, longest, now, now + first, now + longest, now)
+        self._watched[job] = one
+        self._changed.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="q-store: watch IonQ jobs")
+        try:
+            return await one.done
+        finally:
+            self._watched.pop(job, None)
+            self._changed.set()
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._watched:
+            self._changed.clear()
+            now = loop.time()
+            soon = now + _TOGETHER * self._api.settings.min_interval
+            due = [one for one in self._watched.values() if one.next_look <= soon and not one.done.done()]
+            if due:
+                await self._look(due)
+            else:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next look is due, or another job is watched."""
+        waiting = [one.next_look for one in self._watched.values() if not one.done.done()]
+        try:
+            async with asyncio.timeout_at(min(waiting, default=None)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self, due: list[_Watched]) -> None:
+        try:
+            known = await self._reader.read([one.id for one in due])
+        except UnreachableError as error:
+            self._unreached(due, error)
+            return
+        except QStoreError as error:
+            for one in due:
+                one.fail(error)
+            return
+        now = asyncio.get_running_loop().time()
+        for one in due:
+            self._update(one, known.get(one.id), now)
+
+    def _unreached(self, due: list[_Watched], error: UnreachableError) -> None:
+        now = asyncio.get_running_loop().time()
+        for one in due:
+            one.next_look = now + self._api.settings.max_interval
+            if now > one.limit:
+                one.fail(error)
+
+    def _update(self, one: _Watched, known: Record | None, now: float) -> None:
+        settings, clock = self._api.settings, self._api.clock
+        left = None
+        if known is not None:
+            if one.last is None:  # submitted before we began to wait
+                clock.note(known.submitted, one.since)
+            left = known.due(clock.epoch(now, now))
+            one.seen = now
+            if one.last is None or one.last.status != known.status:  # progress: the patience begins anew
+                one.limit = now + max(0.0, left or 0.0) + one.longest
+            one.last = known
+            if known.is_final:
+                one.end(known)
+        elif now - one.seen > settings.call_deadline:
+            one.end(None)
+        if now > one.limit:
+            one.end(known)
+        one.next_look = now + interval(settings, now - one.since, left, self._api.jitter())
