@@ -1,20 +1,34 @@
-"""What a training on a remote backend comes to, before it starts: circuits, gates, cost, time."""
+"""What circuits on a remote backend come to, before they run: how many, which gates, cost, time."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import typer
+from rich.console import Console
 
+from q_store.apps.assemble import Assembly
+from q_store.apps.place import Place
+from q_store.apps.progress import clock_time, plain
+from q_store.apps.remote import Remote
 from q_store.backends import measurement
+from q_store.backends.ionq.client.service import Estimate
 from q_store.backends.ionq.wire.gates import expressible
 from q_store.circuits import encoders
 from q_store.circuits.circuit import Circuit
-from q_store.circuits.native import Family, to_native
+from q_store.circuits.native import Counts, Family, counts, to_native
 from q_store.circuits.observables import Observables
 from q_store.circuits.shifts import shift_rules
+from q_store.errors import ConfigError
 from q_store.training.settings import TrainingSettings
+from q_store.waiting import wait
+
+SHOTS_OF_ESTIMATE = 1_000
+"""Asked for where shots do not matter: the service wants a number."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Outlook:
 def outlook(circuit: Circuit, observables: Observables, settings: TrainingSettings, rows: Mapping[str, int]) -> Outlook:
     """For so many rows of each part: one of the training costs 1 + T circuits in each epoch, T the shifted ones.
 
-    All that times the measured bases.
+    All that times the measured bases. A finish by L-BFGS is not counted: nobody knows how often it evaluates.
     """
     train, validation, test = (rows[name] for name in ("train", "validation", "test"))
     bases = len(measurement.plan(circuit, observables).settings)
@@ -49,20 +63,98 @@ def outlook(circuit: Circuit, observables: Observables, settings: TrainingSettin
     return Outlook(steps, gradient, settings.epochs * validation * bases, test * bases)
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A circuit as it is sent: its qubits, and its gates on one and on more qubits."""
-
-    qubits: int
-    one_qubit: int
-    two_qubit: int
-
-
-def sent(circuit: Circuit, family: Family | None) -> Sent:
-    """The circuit with its exact preparation, in QIS gates, or in the native gates of a family."""
+def sent(circuit: Circuit, family: Family | None) -> Counts:
+    """Gates of a circuit as it is sent: its exact preparation and all, in QIS gates or in a family's native ones."""
     lowered = circuit
     if circuit.prepare is not None:
         lowered, _ = encoders.lower(circuit, np.ones((1, circuit.n_features)))
-    written = expressible(lowered) if family is None else to_native(lowered, family, measured=True)
-    wide = sum(len(op.wires) > 1 for op in written.ops)
-    return Sent(circuit.n_qubits, len(written.ops) - wide, wide)
+    return counts(expressible(lowered) if family is None else to_native(lowered, family, measured=True))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """So many circuits of the same gates on a target: what the service says of one, times their number."""
+
+    place: Place
+    circuits: int
+    qubits: int
+    gates: Counts
+    shots: int
+    one: Estimate
+
+    @property
+    def total(self) -> float | None:
+        """In the unit of the service; None where it does not say."""
+        return None if self.one.cost is None else self.one.cost * self.circuits
+
+    @property
+    def seconds(self) -> float | None:
+        """Of execution, one circuit after the other; None where the service does not say."""
+        return None if self.one.execution is None else self.one.execution * self.circuits
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "target": self.place.target,
+            "url": self.place.url,
+            "circuits": self.circuits,
+            "qubits": self.qubits,
+            "one_qubit": self.gates.one_qubit,
+            "two_qubit": self.gates.two_qubit,
+            "shots": self.shots,
+            "cost": self.total,
+            "unit": self.one.unit,
+            "execution_seconds": self.seconds,
+            "queue_seconds": self.one.queue,
+        }
+
+    def price(self) -> str:
+        """`12.50 USD`, in words."""
+        if self.total is None:
+            return "a cost that the service does not say"
+        return f"{self.total:,.2f} {self.one.unit.upper()}".strip()
+
+    def line(self) -> str:
+        """All of it, in one line."""
+        seconds = "" if self.seconds is None else f", {clock_time(self.seconds)} of execution"
+        queue = "" if self.one.queue is None else f" after {clock_time(self.one.queue)} in the queue"
+        return (
+            f"{self.circuits:,} circuits of {self.gates.one_qubit} one-qubit and {self.gates.two_qubit} two-qubit "
+            f"gates on {self.place.title}: {self.price()} estimated{seconds}{queue}"
+        )
+
+
+def cost(far: Remote, circuit: Circuit, circuits: int, shots: int | None) -> Cost:
+    """What the service estimates. Raises as `Remote.require`, and GateError for gates that cannot be sent."""
+    gates, asked = sent(circuit, far.family), shots or SHOTS_OF_ESTIMATE
+    far.require(circuit.n_qubits)
+    estimated = far.service.estimate(
+        far.settings.backend,
+        qubits=circuit.n_qubits,
+        one_qubit=gates.one_qubit,
+        two_qubit=gates.two_qubit,
+        shots=asked,
+    )
+    return Cost(far.place, circuits, circuit.n_qubits, gates, asked, wait(estimated))
+
+
+def announce(far: Remote, parts: Assembly, console: Console, *, yes: bool) -> None:
+    """Say what the training comes to, and ask before it costs money. Raises ConfigError unless it may start."""
+    model, rows = parts.model, {name: len(parts.part(name)[1]) for name in parts.data.parts}
+    found = outlook(model.circuit, model.observables, model.settings, rows)
+    expected = cost(far, model.circuit, found.circuits, model.settings.shots)
+    plain(
+        console,
+        f"{found.circuits:,} circuits in all: {found.steps:,} steps on {rows['train']:,} training {parts.unit} "
+        f"({found.gradient:,}), {rows['validation']:,} validation {parts.unit} after each epoch ({found.validation:,}),"
+        f" {rows['test']:,} test {parts.unit} ({found.test:,})",
+    )
+    plain(console, expected.line())
+    if far.place.free or yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"expected --yes before a target that costs money, got none and no terminal to ask on; {expected.price()} "
+            f"is the estimate for {far.place.title}, add --yes to accept it"
+        )
+    typer.confirm(f"Spend about {expected.price()}?", abort=True, err=True)

@@ -62,10 +62,8 @@ def remote_line(remote: Mapping[str, Any]) -> str:
     """What ran there, and what it cost."""
     shots = "exact values" if remote["shots"] is None else f"{remote['shots']:,} shots each"
     rate = remote["circuits"] / remote["seconds"] if remote["seconds"] else 0.0
-    return (
-        f"{remote['circuits']:,} circuits ({shots}) in {remote['seconds']:.1f} s, {rate:,.0f} circuits/s; "
-        f"{remote['cost']:,.2f} USD charged"
-    )
+    charged = f"{remote['cost']:,.2f} charged" if remote["cost"] else "nothing charged"
+    return f"{remote['circuits']:,} circuits ({shots}) in {remote['seconds']:.1f} s, {rate:,.0f} circuits/s; {charged}"
 
 
 def percent(share: float) -> str:

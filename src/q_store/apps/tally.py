@@ -44,7 +44,7 @@ class Tally:
         """As JSON."""
         return {
             "circuits": self.circuits,
-            "shots": self.shots,
+            "shots_total": self.shots,
             "seconds": round(self.seconds, 3),
             "cost": round(self.cost, 6),
             "proof": self.proof[-MOST_PROOF:],

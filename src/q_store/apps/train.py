@@ -158,7 +158,7 @@ def _through(
     from q_store.apps.measure import measure
 
     with busy(console, f"{request.title}: reading the data, making the engine ready (the first time takes longest)"):
-        parts = assemble(request, clock, far and far.tally)
+        parts = assemble(request, clock, far.tally if far else None)
     config = folder.config
     _check_data(config, parts, folder)
     if far:
@@ -170,7 +170,7 @@ def _through(
         _fit(folder, parts, console, request)
     parts.model.save(folder.model)
     with busy(console, "measuring" + (" and training the classical control" if options.control else "")):
-        result = measure(folder, parts, request, clock, far and far.tally, control=options.control)
+        result = measure(folder, parts, request, clock, far.tally if far else None, control=options.control)
     folder.write_result(result)
 
 
