@@ -2,7 +2,8 @@
 
     python benchmarks/compilation.py                          # 2,000 circuits a family, all peers
     python benchmarks/compilation.py --circuits 200 --seed 7
-    python benchmarks/compilation.py --zoo                    # the models of the zoo, no peers
+    python benchmarks/compilation.py --golden                 # the counts of the peers that the tests know
+    python benchmarks/compilation.py --zoo                    # models of the zoo, without peers
 
 Peers run in environments of their own (see README.md). Three kinds of circuits take turns, on 1 to 6 qubits: every
 gate with up to 5 controls; the everyday gates; RXX, RYY and RZZ with rotations. Every circuit compiled by q-store is
@@ -25,10 +26,11 @@ import numpy as np
 from workers import HERE, Script, interpreter
 
 from q_store.backends.local.reference import apply, matrix, state
-from q_store.circuits import Circuit, Op, op, pauliexp
+from q_store.circuits import Circuit, Op, encoders, op, pauliexp
 from q_store.circuits.gates import GATES, PAULIEXP
 from q_store.circuits.native import Family, counts, to_native
 from q_store.circuits.serialise import circuit_to_json
+from q_store.models import zoo
 
 Row = dict[str, Any]
 PEERS = {
@@ -37,6 +39,8 @@ PEERS = {
 }
 EVERYDAY = ("x", "h", "s", "t", "rx", "ry", "rz", "x1", "x1", "x1", "z1", "p1", "zz", "swap", "x2")
 ROTATIONS = ("xx", "yy", "zz", "xx", "yy", "zz", "rx", "ry", "rz")
+GOLDEN = HERE.parent / "tests" / "circuits" / "native_peers.json"
+GOLDEN_CIRCUITS = 90
 KINDS = ("every gate", "everyday", "rotations")
 
 
@@ -170,6 +174,26 @@ def _line(family: str, kind: str, peer: str, rows: list[Row]) -> str:
     )
 
 
+def zoo_table() -> str:
+    """Gates of two models before and after, with their exact preparation as gates."""
+    lines = ["| model | gates | one qubit | two qubits |", "|---|---|---|---|"]
+    for name in ("compact", "lean"):
+        circuit = zoo.definition(name).circuit
+        if circuit.prepare is not None:
+            circuit, _ = encoders.lower(circuit, np.eye(1, circuit.n_features))
+        versions = {"as written": circuit}
+        for family in Family:
+            for measured in (False, True):
+                gates = f"{family.value.upper()}, {'measured' if measured else 'exact unitary'}"
+                versions[gates] = to_native(circuit, family, measured=measured)
+        lines += [f"| `{name}` | {gates} | {one} | {two} |" for gates, (one, two) in _counted(versions)]
+    return "\n".join(lines)
+
+
+def _counted(versions: dict[str, Circuit]) -> list[tuple[str, tuple[int, int]]]:
+    return [(gates, counts(circuit)) for gates, circuit in versions.items()]
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--circuits", type=int, default=2000)
@@ -177,10 +201,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="*", choices=[*PEERS], default=[*PEERS])
     parser.add_argument("--venvs", type=Path, default=HERE.parent / ".venv-peers")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "compilation.json")
+    parser.add_argument("--golden", action="store_true")
+    parser.add_argument("--zoo", action="store_true")
     options = parser.parse_args(argv)
+    if options.zoo:
+        print(zoo_table())
+        return 0
+    if options.golden:
+        options.circuits, options.peers, options.results = GOLDEN_CIRCUITS, [*PEERS], GOLDEN
     rows = compare(options.circuits, options.seed, options.peers, options.venvs)
-    options.results.write_text(json.dumps(rows) + "\n")
     print(table(rows, options.peers))
+    if options.golden:
+        rows = [{key: value for key, value in row.items() if key != "q-store"} for row in rows]
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    options.results.write_text(f"[\n{lines}\n]\n")
     return 0
 
 

@@ -11,13 +11,13 @@ from q_store.circuits import Circuit
 def unitary(circuit, data, params):
     """[2^n, 2^n] of a circuit without a preparation."""
     angles = circuit.bind(None if data is None else np.atleast_2d(data), params)[0]
-    columns = np.eye(2**circuit.n_qubits, dtype=complex)
-    used = 0
+    n, used = circuit.n_qubits, 0
+    columns = np.eye(2**n, dtype=complex).reshape(-1)  # a state of 2 n qubits, whose first n are acted on
     for op in circuit.ops:
         gate = matrix(op, angles[used : used + len(op.angles)])
-        columns = np.array([apply(column, gate, op.wires, circuit.n_qubits) for column in columns])
+        columns = apply(columns, gate, op.wires, 2 * n)
         used += len(op.angles)
-    return columns.T
+    return columns.reshape(2**n, 2**n).T
 
 
 def assert_same(actual, expected, tolerance=1e-10):

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from q_store.circuits.circuit import Circuit, Op
-from q_store.circuits.native.network import Network, blocks, without_unseen
+from q_store.circuits.native.network import Network, blocks, collapsed, without_unseen
 from q_store.circuits.native.pulses import Family, write
 from q_store.circuits.native.sphere import Z_AXIS, inverse, turned
 from q_store.circuits.native.turns import Turn, turns
@@ -79,12 +79,12 @@ def _networks(n_qubits: int, parts: list[Turn], *, measured: bool) -> list[Netwo
 
 
 def _shortened(network: Network) -> Network:
-    """The network with every run of constant rotations on a pair at its shortest, until nothing changes."""
+    """The network with its runs on a pair at their shortest and quarter turns collapsed, until nothing changes."""
     while True:
         runs = blocks(network.turns)
         shorter = [shortest(run) for run in runs]
-        parts = [turn for run, new in zip(runs, shorter, strict=True) for turn in (run if new is None else new)]
-        again = _again(network, parts, commuting=network.commuting)
+        parts = [turn for run, new in zip(runs, shorter, strict=True) for turn in (new or run)]
+        again = _again(network, collapsed(network.turns) or parts, commuting=network.commuting)
         if len(again.turns) == len(network.turns):
             return network
         network = again

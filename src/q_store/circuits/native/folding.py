@@ -95,7 +95,7 @@ def fold(circuit: Circuit, angles: npt.ArrayLike) -> Folded:
 
 def _odd(values: Reals) -> Reals:
     """1.0 for odd numbers, 0.0 for even ones."""
-    return values - 2 * np.floor(values / 2)
+    return np.asarray(values - 2 * np.floor(values / 2))
 
 
 def _take_half_turns(angles: Reals, columns: Columns) -> Reals:

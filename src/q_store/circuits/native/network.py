@@ -13,9 +13,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from q_store.circuits.angle import ONE, Angle
-from q_store.circuits.native.sphere import CLOSE, IDENTITY, Axis, Local, about, after, alignment, inverse, perpendicular
+from q_store.circuits.native.sphere import (
+    CLOSE,
+    IDENTITY,
+    Axis,
+    Local,
+    about,
+    after,
+    alignment,
+    cross,
+    inverse,
+    perpendicular,
+)
 from q_store.circuits.native.sphere import turned as turned_axis
-from q_store.circuits.native.turns import Qubits, Turn
+from q_store.circuits.native.turns import Turn
 
 PI = math.pi
 
@@ -163,6 +174,50 @@ def blocks(turns: Iterable[Turn]) -> list[list[Turn]]:
     return out
 
 
+def collapsed(turns: list[Turn]) -> list[Turn] | None:
+    """The turns with two entanglers less or one, or None: a quarter turn, one rotation and the quarter turn back.
+
+    With K = a ⊗ b and m at right angles to a, exp(i s pi/4 K) m exp(-i s pi/4 K) = -s (a x m) ⊗ b: CNOT, RZ on the target
+    and CNOT are one RZZ.
+    """
+    for i, first in enumerate(turns):
+        if not _is_quarter(first):
+            continue
+        between = [k for k in range(i + 1, len(turns)) if not commute(first, turns[k])][:2]
+        limit = between[1] if len(between) > 1 else len(turns)
+        image = _conjugated(first, turns[between[0]]) if between else None
+        if image is None:
+            continue
+        for j in range(between[0] + 1, limit):
+            if _is_quarter(turns[j]) and (sign := _same(first, turns[j])):
+                left = Turn(first.qubits, first.axes, first.angle + turns[j].angle * sign)
+                kept = [turn for k, turn in enumerate(turns) if k not in {i, j}]
+                return [*kept[: between[0] - 1], image, left, *kept[between[0] :]]
+    return None
+
+
+def _is_quarter(turn: Turn) -> bool:
+    """Whether it is a constant two-qubit turn by pi/2 either way."""
+    return len(turn.qubits) == 2 and turn.angle.is_constant and abs(abs(turn.angle.constant) - PI / 2) < CLOSE
+
+
+def _conjugated(quarter: Turn, turn: Turn) -> Turn | None:
+    """quarter^-1 turn quarter, if that is a rotation of one or two qubits again."""
+    axes = dict(zip(turn.qubits, turn.axes, strict=True))
+    ends = dict(zip(quarter.qubits, quarter.axes, strict=True))
+    moved = [q for q, m in axes.items() if q in ends and perpendicular(m, ends[q])]
+    if len(moved) != 1 or not set(axes) <= set(ends):
+        return None
+    (q,) = moved
+    (p,) = set(ends) - {q}
+    image = cross(ends[q], axes[q])
+    angle = turn.angle * -math.copysign(1, quarter.angle.constant)
+    if p not in axes:
+        return Turn((q, p), (image, ends[p]), angle)
+    side = alignment(axes[p], ends[p])
+    return Turn((q,), (image,), angle * side) if side else None
+
+
 def without_unseen(network: Network, axes: list[Axis]) -> list[Turn]:
     """The turns without those that no measurement along `axes`, one for each qubit, can see."""
     kept: list[Turn] = []
@@ -171,6 +226,3 @@ def without_unseen(network: Network, axes: list[Axis]) -> list[Turn]:
         if seen or not all(commute(turn, later) for later in kept):
             kept.append(turn)
     return kept[::-1]
-
-
-__all__ = ["Network", "Qubits", "blocks", "commute", "without_unseen"]
