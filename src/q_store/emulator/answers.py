@@ -13,7 +13,7 @@ from q_store.circuits.circuit import Circuit
 from q_store.emulator import density
 from q_store.emulator.limits import Budget
 from q_store.emulator.noise import Noisy, Rates, unravel
-from q_store.emulator.shots import drawn, frequencies, trajectories
+from q_store.emulator.shots import Seen, drawing_seconds, drawn, evenly, frequencies, joined, trajectories
 from q_store.emulator.simulators import Engine, Large, Simulator, Small, is_small
 from q_store.emulator.trajectories import unravelled
 
@@ -73,16 +73,15 @@ def sampled(
     noisy = unravel(circuit, instrument.rates)
     n, shots = circuit.n_qubits, instrument.shots
     few = n <= DENSITY_QUBITS or (n <= MOST_DENSITY_QUBITS and 2**n <= shots)
-    sampler = _density if few else _trajectories
-    evenly = [int(rng.binomial(shots, instrument.depolarising)) for rng in streams]
-    states = sampler(noisy, angles, streams, [shots - lost for lost in evenly], instrument)
-    for rng, lost, seen in zip(streams, evenly, states, strict=True):
-        yield frequencies(np.concatenate([seen, rng.integers(0, 1 << n, lost)]), shots)
+    lost = [int(rng.binomial(shots, instrument.depolarising)) for rng in streams]
+    ways = (_density if few else _trajectories)(noisy, angles, streams, [shots - some for some in lost], instrument)
+    for rng, some, seen in zip(streams, lost, ways, strict=True):
+        yield frequencies(joined([seen, evenly(n, some, rng)]) if some else seen, shots)
 
 
 def _density(
     noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], instrument: Instrument
-) -> Iterator[Ints]:
+) -> Iterator[Seen]:
     rows = unravelled(noisy, clifford=False).angles(angles)
     instrument.budget.spend(density.seconds(noisy, len(rows)))
     found = Distributions.from_dense(density.distributions(noisy, rows))
@@ -92,13 +91,13 @@ def _density(
 
 def _trajectories(
     noisy: Noisy, angles: Reals, streams: Sequence[np.random.Generator], shots: Sequence[int], instrument: Instrument
-) -> Iterator[Ints]:
+) -> Iterator[Seen]:
     small = is_small(noisy.n_qubits, len(noisy.rotations))
     circuit = unravelled(noisy, clifford=small)
+    budget = instrument.budget
     simulator: Simulator
-    simulator = (
-        Small(instrument.engine, circuit.circuit, instrument.budget) if small else Large(circuit, instrument.budget)
-    )
+    simulator = Small(instrument.engine, circuit.circuit, budget) if small else Large(circuit, budget)
+    budget.spend(drawing_seconds(circuit, sum(shots)))
     for row, rng, count in zip(circuit.angles(angles), streams, shots, strict=True):
         yield trajectories(circuit, row, count, rng, simulator)
 

@@ -110,13 +110,13 @@ class Large:
                 yield self._dense(part[0], left)
             else:
                 yield found[0]
-                rows = max(1, self._most // (4 * found[1]))
+                rows = max(1, SPARSE_STATES // (4 * found[1]))
             done += len(part)
 
     def _sparse(self, angles: Reals, left: int) -> tuple[Distributions, int] | None:
         """Distributions and the most basis states a row, unless that is too many; `left` rows are still to come."""
         rows, steps = len(angles), len(self._paulis)
-        found = states.evolve(self._n_qubits, self._paulis, angles, self._most)
+        found = states.evolve(self._n_qubits, self._paulis, angles, self._most if rows == 1 else SPARSE_STATES)
         if found is None:
             return None
         entries, effort = found

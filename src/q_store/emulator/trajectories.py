@@ -104,13 +104,18 @@ def unravelled(noisy: Noisy, *, clifford: bool) -> Unravelled:
         rotation = noisy.rotations[position]
         turns = rotation.quarter_turns if clifford else None
         if turns is None:
-            image = frame.image(rotation.pauli)
-            plus = Pauli(image.x, image.z, (image.x & image.z).bit_count() & 3)
-            kept.append(Rotation(plus, rotation.angle * image.sign))
+            kept.append(_moved(rotation, frame) if tail else rotation)
         elif turns:
             frame = frame.after(rotation.pauli, turns)
             tail.append(rotation)
     return Unravelled(n, tuple(kept), tuple(channels), tuple(tail), tuple((p.x, p.z) for p in frame.z))
+
+
+def _moved(rotation: Rotation, frame: Frame) -> Rotation:
+    """The rotation in front of the Clifford gates of the frame."""
+    image = frame.image(rotation.pauli)
+    plus = Pauli(image.x, image.z, (image.x & image.z).bit_count() & 3)
+    return Rotation(plus, rotation.angle * image.sign)
 
 
 def draw(circuit: Unravelled, shots: int, rng: np.random.Generator) -> Errors:
