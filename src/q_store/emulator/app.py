@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from q_store.emulator.intake import Intake, changed, take_in
 from q_store.emulator.records import Failure, Record, State
 from q_store.emulator.refusal import Refusal
 from q_store.emulator.service import Service
+from q_store.emulator.workers import Workers
 
 Handler = Callable[[Call], Awaitable[Response]]
 Compute = Callable[[Received, str], list[dict[int, float]]]
@@ -39,17 +40,16 @@ def reply(body: Any, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-def computed(compute: Compute, received: Received, backend: str) -> tuple[list[bytes] | None, dict[int, Failure]]:
-    """The results of a job as JSON, and why circuits have none. Runs in a thread where there are threads."""
+def computed(compute: Compute, received: Received, backend: str) -> list[bytes] | Failure:
+    """The results of a job's circuits as JSON, or why there are none. Runs in a thread where there are threads."""
     try:
         rows = compute(received, backend)
     except Exception as error:  # a defect of ours must not leave a job without an end
         code = getattr(error, "code", None)
         if code is None:
             log.exception("the simulation of a job failed")
-        failure = Failure(code or "SimulationError", str(error) or type(error).__name__)
-        return None, dict.fromkeys(range(received.size), failure)
-    return [row_json(row) for row in rows], {}
+        return Failure(code or "SimulationError", str(error) or type(error).__name__)
+    return [row_json(row) for row in rows]
 
 
 def row_json(row: dict[int, float]) -> bytes:
@@ -70,7 +70,7 @@ class Jobs:
         self._service = service
         self._clock = clock
         self._compute = compute
-        self._threads: ThreadPoolExecutor | None = None
+        self._workers = Workers(2)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -96,9 +96,7 @@ class Jobs:
 
     def close(self) -> None:
         """Start no more physics; a running one ends by itself."""
-        if self._threads:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        self._workers.close()
 
     # ------------------------------------------------------------------------------------------------------- accepting
 
@@ -108,7 +106,11 @@ class Jobs:
 
     async def clone(self, call: Call) -> Response:
         """POST /jobs/{id}/clone."""
-        record, _ = self._service.find(call.path_params["job"])
+        record, child = self._service.find(call.path_params["job"])
+        if child is not None:
+            raise Refusal(
+                400, f"expected a job that was submitted, got {call.path_params['job']}, a child of {record.id}"
+            )
         return await self._accept(changed(record.request.body, await json_object(call)))
 
     async def move(self, call: Call) -> Response:
@@ -135,14 +137,12 @@ class Jobs:
         if is_virtual():
             self._run(record, intake.received)
             return
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="emulator")
-        self._threads.submit(self._run, record, intake.received)
+        self._workers.submit(partial(self._run, record, intake.received))
 
     def _run(self, record: Record, received: Received) -> None:
         if not np.isfinite(record.canceled).all():
-            rows, failures = computed(self._compute, received, record.request.backend)
-            self._service.computed(record, rows, failures, self._clock.now())
+            outcome = computed(self._compute, received, record.request.backend)
+            self._service.computed(record, outcome, self._clock.now())
 
     # --------------------------------------------------------------------------------------------------------- looking
 

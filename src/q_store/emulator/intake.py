@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +51,8 @@ def take_in(body: bytes) -> Intake:
         Refusal: 400 or 413.
     """
     try:
-        received = read_job(body)
+        with _no_collection():
+            received = read_job(body)
     except WireError as error:
         if error.code in FAILS_LATER:
             return _failing(json.loads(body), Failure(error.code, error.message))
@@ -60,6 +63,18 @@ def take_in(body: bytes) -> Intake:
         raise Refusal(400, f"expected a noise model, got {model!r}{suggestion(model, NOISE_QUBITS)}", ["noise.model"])
     kept = body if len(body) <= KEPT_INPUT else None
     return Intake(_request(received, kept), _contents(received), received, _obstacle(received))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector: among the dicts of 150,000 gates it takes two thirds of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def changed(body: bytes | None, changes: Mapping[str, Any]) -> bytes:

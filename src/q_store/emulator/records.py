@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,11 @@ class State(enum.IntEnum):
     @property
     def is_final(self) -> bool:
         """Whether it stays."""
-        return self >= State.COMPLETED
+        return self >= COMPLETED
+
+
+READY, STARTED, COMPLETED, FAILED, CANCELED = (int(state) for state in list(State)[1:])
+"""For arrays: the attributes of an enum are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,9 @@ class Record:
         contents: [S], see `Ledger.charge`.
         computed: when the physics was done; inf before.
         rows: the results of each circuit as JSON; None until computed.
-        failures: by circuit.
+        failures: by circuit; see `fail`.
         canceled: [S] seconds; inf where not canceled.
-        charged, deleted: [S].
+        failing, charged, deleted: [S], which circuits.
         stuck: never ends. unknown_until: until when its state is an undocumented word. listed_from: when lists show it.
     """
 
@@ -123,6 +128,7 @@ class Record:
     rows: list[bytes] | None = None
     failures: dict[int, Failure] = field(default_factory=dict)
     canceled: Reals = field(init=False)
+    failing: Bools = field(init=False)
     charged: Bools = field(init=False)
     deleted: Bools = field(init=False)
     stuck: bool = False
@@ -133,6 +139,7 @@ class Record:
     def __post_init__(self) -> None:
         size = self.request.size
         self.canceled = np.full(size, np.inf)
+        self.failing = np.zeros(size, dtype=bool)
         self.charged = np.zeros(size, dtype=bool)
         self.deleted = np.zeros(size, dtype=bool)
 
@@ -146,27 +153,26 @@ class Record:
         """[S], when each circuit ends unless it is canceled; inf while that is not known."""
         return np.full(self.size, np.inf) if self.stuck else np.maximum(self.booking.ends, self.computed)
 
-    @property
-    def failing(self) -> Bools:
-        """[S], which circuits end in failure."""
-        out = np.zeros(self.size, dtype=bool)
-        out[list(self.failures)] = True
-        return out
+    def fail(self, circuits: Iterable[int], failure: Failure) -> None:
+        """Let circuits end in failure, those that do not do so already."""
+        self.failures = {**dict.fromkeys(circuits, failure), **self.failures}
+        self.failing[list(self.failures)] = True
 
     def states(self, now: float) -> States:
         """[S], of each circuit."""
-        ended = np.where(self.failing, State.FAILED, State.COMPLETED)
-        running = np.where(self.booking.starts <= now, State.STARTED, State.READY)
-        alive = np.where(self.ends <= now, ended, running)
-        return np.where(np.isfinite(self.canceled), State.CANCELED, alive).astype(np.int8)
+        out = np.where(self.booking.starts <= now, STARTED, READY).astype(np.int8)
+        ended = self.ends <= now
+        out[ended] = COMPLETED
+        out[ended & self.failing] = FAILED
+        out[np.isfinite(self.canceled)] = CANCELED
+        return out
 
     def state(self, now: float) -> State:
         """Of the whole job: its children's once all are final, where failed counts before canceled."""
         states = self.states(now)
-        final = states >= State.COMPLETED
-        if final.all():
-            return next((s for s in (State.FAILED, State.CANCELED) if (states == s).any()), State.COMPLETED)
-        return State.STARTED if (states >= State.STARTED).any() else State.READY
+        if (states >= COMPLETED).all():
+            return State(next((s for s in (FAILED, CANCELED) if (states == s).any()), COMPLETED))
+        return State.STARTED if (states >= STARTED).any() else State.READY
 
     @property
     def memory(self) -> int:

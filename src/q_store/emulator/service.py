@@ -12,7 +12,7 @@ import numpy as np
 from q_store.emulator import listing, views
 from q_store.emulator.faults import Faults
 from q_store.emulator.ledger import Hashes, Ledger, digest
-from q_store.emulator.records import Failure, Ints, Reals, Record, Request, State, child_number, job_id
+from q_store.emulator.records import COMPLETED, Failure, Ints, Reals, Record, Request, State, child_number, job_id
 from q_store.emulator.refusal import Refusal, no_job
 from q_store.emulator.schedule import Booking, Schedule, SlotPer
 from q_store.emulator.sessions import Sessions
@@ -102,7 +102,7 @@ class Service:
         self._serial += 1
         self._place += 1 + request.size * request.multi
         if failure:
-            record.failures = dict.fromkeys(range(request.size), failure)
+            record.fail(range(request.size), failure)
         if runs:
             self._afflict(record, now)
         else:
@@ -114,11 +114,14 @@ class Service:
             self.settle(now)
         return record
 
-    def computed(self, record: Record, rows: list[bytes] | None, failures: dict[int, Failure], now: float) -> None:
-        """The physics of a job is done: results of its circuits as JSON, and why some have none."""
-        record.rows = rows
-        record.failures = {**failures, **record.failures}
-        record.computed = now
+    @staticmethod
+    def computed(record: Record, outcome: list[bytes] | Failure, now: float) -> None:
+        """The physics of a job is done: results of its circuits as JSON, or why there are none."""
+        if isinstance(outcome, Failure):
+            record.fail(range(record.size), outcome)
+        else:
+            record.rows = outcome
+        record.computed = now  # last: calls in other threads see all or nothing
 
     def cancel(self, names: Iterable[str], now: float) -> list[str]:
         """Cancel what is unfinished among jobs and children; the names of all that are there.
@@ -129,7 +132,7 @@ class Service:
         items = self._existing(names)
         by_schedule: dict[str, list[tuple[Booking, np.ndarray[Any, np.dtype[np.bool_]]]]] = {}
         for _, record, child in items:
-            mask = record.states(now) < State.COMPLETED
+            mask = record.states(now) < COMPLETED
             if child is not None:
                 mask &= np.arange(record.size) == child
             record.canceled[mask] = now
@@ -253,7 +256,7 @@ class Service:
     def _charge(self, record: Record, now: float) -> None:
         if record.request.dry_run:
             return
-        done = (record.states(now) == State.COMPLETED) & ~record.charged
+        done = (record.states(now) == COMPLETED) & ~record.charged
         if done.any():
             record.charged |= done
             request = record.request
@@ -280,7 +283,7 @@ class Service:
         """Draw the job's fate."""
         if record.request.multi:
             failing = np.flatnonzero(self.faults.children(record.serial, record.size)).tolist()
-            record.failures = dict.fromkeys(failing, FAILED_CHILD)
+            record.fail(failing, FAILED_CHILD)
             self.ledger.note(*["failed-child"] * len(failing))
         fault = self.faults.job(record.serial)
         if fault is None:
@@ -288,7 +291,7 @@ class Service:
         record.fault = fault.name
         self.ledger.note(fault.name)
         if fault.name == "failed-job":
-            record.failures = dict.fromkeys(range(record.size), FAILED_JOB)
+            record.fail(range(record.size), FAILED_JOB)
         elif fault.name == "stuck":
             record.stuck = True
         elif fault.name == "unknown-state":

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from q_store.emulator.ledger import digest
-from q_store.emulator.records import Failure, Record, State, child_ids
+from q_store.emulator.records import COMPLETED, Failure, Record, State, child_ids
 from q_store.emulator.sessions import PROJECT, USER
 
 Generation = Literal["both", "url", "artifact"]
@@ -154,8 +154,8 @@ def has_results(record: Record, child: int | None, now: float) -> bool:
         return False
     states = record.states(now)
     if child is not None:
-        return bool(states[child] == State.COMPLETED)
-    return bool((states >= State.COMPLETED).all() and (states == State.COMPLETED).any())
+        return bool(states[child] == COMPLETED)
+    return bool((states >= COMPLETED).all() and (states == COMPLETED).any())
 
 
 def artifact_id(name: str, form: str, generation: Generation) -> str:
@@ -197,7 +197,7 @@ def aggregate(record: Record, now: float, shuffle: Shuffle | None = None) -> byt
     """{child id: probabilities} of the children that completed, in the order of submission unless shuffled."""
     assert record.rows is not None  # noqa: S101 - has_results was asked
     names = child_ids(record.id, record.size)
-    done = np.flatnonzero(record.states(now) == State.COMPLETED).tolist()
+    done = np.flatnonzero(record.states(now) == COMPLETED).tolist()
     if shuffle:
         shuffle(done)
     return b"{" + b",".join(b'"%s":%s' % (names[i].encode(), record.rows[i]) for i in done) + b"}"
