@@ -12,7 +12,7 @@ from q_store.backends.base import Answer, Missing, Slice
 from q_store.backends.distributions import Distributions
 from q_store.backends.ionq.client.api import Api
 from q_store.backends.ionq.client.failures import NotFoundError
-from q_store.backends.ionq.client.looking import Reader
+from q_store.backends.ionq.client.looking import PAGE, Reader
 from q_store.backends.ionq.client.pace import back_off
 from q_store.backends.ionq.client.proof import proof
 from q_store.backends.ionq.client.records import COMPLETED, Record, page, why
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Row = dict[int, float]
 _TOGETHER = 16
 """Children whose results are fetched at once."""
-_CHILDREN_PAGE = "1000"
+_MOST_PAGES = 200
 _PART = 0.25
 """Share of the patience of a call that a first, concurrent try may use up."""
 
@@ -44,9 +44,14 @@ class Collector:
         self._api = api
         self._reader = reader
         self._few = asyncio.Semaphore(_TOGETHER)
+        self._order_known = False
 
     async def collect(self, part: Slice, known: Record) -> Answer:
-        """What the final job of a slice brought. Raises nothing for results that cannot be had: they are UNCERTAIN."""
+        """What the final job of a slice brought. Results that cannot be had are UNCERTAIN in it.
+
+        Raises:
+            QStoreError: the job itself cannot be read.
+        """
         n = part.circuit.n_qubits
         fetched = self._single(known, n) if part.size == 1 else self._whole(known)
         told, got, money = await asyncio.gather(self._told(part, known), fetched, self._cost(known))
@@ -65,13 +70,53 @@ class Collector:
         )
 
     async def _told(self, part: Slice, known: Record) -> Record:
-        """The record with its children and statistics: those of a list have no children."""
-        if (part.size == 1 or known.children) and known.body.get("stats"):
+        """The record with its statistics, and with its children in the order of the circuits if that can be told."""
+        if part.size == 1:
+            return await self._described(known)
+        whole = bool(known.children and known.body.get("stats"))
+        told, names = await asyncio.gather(_given(known) if whole else self._reader.one(known.id), self._sample(known))
+        children = told.children or ()
+        if len(children) == part.size and all(children[place] == job for place, job in names.items()):
+            return told
+        names = await self._names(known)
+        complete = sorted(names) == list(range(part.size))
+        return replace(told, children=tuple(names[place] for place in range(part.size)) if complete else None)
+
+    async def _described(self, known: Record) -> Record:
+        """The record with its statistics, if they can be had: only the proof needs them."""
+        if known.body.get("stats"):
             return known
         try:
             return await self._reader.one(known.id)
         except QStoreError:
             return known
+
+    async def _sample(self, known: Record) -> dict[int, str]:
+        """Some children by their place, for the first job: nothing promises that ids come in the order of circuits."""
+        if self._order_known:
+            return {}
+        self._order_known = True
+        names = await self._names(known, pages=1)
+        self._order_known = bool(names)
+        return names
+
+    async def _names(self, known: Record, pages: int = _MOST_PAGES) -> dict[int, str]:
+        """The children of a job by their place, from the names that we gave them; empty where that cannot be had."""
+        out: dict[int, str] = {}
+        cursor: str | None = None
+        for _ in range(pages):
+            params = [("parent_job_id", known.id), ("limit", str(PAGE)), *([("next", cursor)] if cursor else [])]
+            try:
+                listed, cursor = await self._api.get("/jobs", params, read=page)
+            except QStoreError:
+                return {}
+            for child in listed:
+                name = child.body.get("name")
+                if child.parent == known.id and isinstance(name, str) and name.isdecimal():
+                    out[int(name)] = child.id
+            if cursor is None:
+                break
+        return out
 
     async def _cost(self, known: Record) -> Money:
         if self._api.settings.is_simulator:
@@ -92,11 +137,10 @@ class Collector:
 
     async def _rows(self, part: Slice, told: Record, whole: Any) -> list[Row | Missing]:
         """A distribution of each circuit, or why there is none."""
-        if not told.children:
-            told = await self._named_children(part, told)
-        if told.children is not None and len(told.children) != part.size:
-            told = replace(told, children=None)
-        rows = await self._ordered(told, whole, part) if told.status == COMPLETED else [None] * part.size
+        rows: list[Row | None] = [None] * part.size
+        # a service that tells no children at all lists results in the order of the circuits, as its clients expect
+        if told.status == COMPLETED and (told.children or not told.body.get("child_job_ids")):
+            rows = await self._ordered(told, whole, part)
         done: list[Row | Missing] = [row for row in rows if row is not None]
         if len(done) == part.size:
             return done
@@ -119,25 +163,12 @@ class Collector:
             except QStoreError:
                 return [None] * part.size
 
-    async def _named_children(self, part: Slice, told: Record) -> Record:
-        """The record with its children in order, from their names, where the service does not list their ids."""
-        try:
-            params = [("parent_job_id", told.id), ("limit", _CHILDREN_PAGE)]
-            listed, _ = await self._api.get("/jobs", params, read=page)
-        except QStoreError:
-            return told
-        names = {known.body.get("name"): known.id for known in listed if known.parent == told.id}
-        order = [names.get(str(place)) for place in range(part.size)]
-        known = tuple(job for job in order if job is not None)
-        return replace(told, children=known) if len(known) == part.size else told
-
     async def _by_children(self, part: Slice, told: Record, rows: Sequence[Row | None]) -> list[Row | Missing]:
         """Circuits without results, each by its own job."""
         if told.children is None:
             return [_without_children(told) if row is None else row for row in rows]
         try:
-            wanted = [job for job, row in zip(told.children, rows, strict=True) if row is None]
-            children = await self._settled(wanted)
+            children = await self._settled([job for job, row in zip(told.children, rows, strict=True) if row is None])
         except QStoreError as error:
             reason = f"the circuits of job {told.id} cannot be looked at: {error}"
             return [Missing(Status.UNCERTAIN, reason) if row is None else row for row in rows]
@@ -163,9 +194,8 @@ class Collector:
             await asyncio.sleep(back_off(attempt, 0.5 + 0.5 * self._api.jitter()))
 
     async def _child(self, known: Record | None, job: str, place: int, n_qubits: int) -> Row | Missing:
-        if known is None or not known.is_final:
-            state = "is unknown to the service" if known is None else f"is still {known.status}"
-            return Missing(Status.UNCERTAIN, f"job {job} {state}")
+        if known is None:
+            return Missing(Status.UNCERTAIN, f"job {job} is unknown to the service")
         name = known.body.get("name")
         if isinstance(name, str) and name.isdecimal() and name != str(place):
             return Missing(Status.UNCERTAIN, f"job {job} is circuit {name} of its parent, expected circuit {place}")
@@ -174,6 +204,8 @@ class Collector:
 
     async def _single(self, known: Record, n_qubits: int) -> Row | Missing:
         """The distribution of a job of one circuit. One that ran is paid: it is never missing but UNCERTAIN."""
+        if not known.is_final:
+            return Missing(Status.UNCERTAIN, f"job {known.id} is still {known.status}")
         if known.status != COMPLETED:
             return Missing(Status.FAILED, why(known), retry=known.passing)
         try:
@@ -215,8 +247,8 @@ def _paths(known: Record, *, many: bool) -> list[str]:
     return results.result_paths({**known.body, "id": known.id, **kind})
 
 
-async def _given(row: Row) -> Row:
-    return row
+async def _given(value: T) -> T:
+    return value
 
 
 def _mapping(body: Any) -> Any:

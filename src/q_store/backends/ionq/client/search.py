@@ -133,7 +133,7 @@ class Search:
                     newest_first &= known.submitted <= last
                     last = known.submitted
             look.found += await self._ours(records, sending.fingerprint, look.found)
-            if look.found and sending.times == 1:  # sent once: there cannot be another one
+            if look.found and sending.times == 1 and sending.first is not None:  # sent once: there is no other
                 return look
             before = horizon is not None and newest_first and last < horizon and bool(records)
             if following is None or before:

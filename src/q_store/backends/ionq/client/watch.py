@@ -9,18 +9,18 @@ from q_store.backends.ionq.client.api import Api
 from q_store.backends.ionq.client.looking import Reader
 from q_store.backends.ionq.client.records import Record
 from q_store.backends.ionq.settings import IonQSettings
-from q_store.errors import QStoreError, UnreachableError
+from q_store.errors import BackendError, UnreachableError
 
-_TOGETHER = 0.05
-"""Jobs due within this share of the shortest interval of one that is due are looked at with it."""
+_TOGETHER = 0.5
+"""A job that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
 
 
 def interval(settings: IonQSettings, age: float, due: float | None, share: float) -> float:
     """Seconds until the next look at a job.
 
-    A share of its age within the limits, less often while its predicted finish is far, and right behind the predicted
-    finish when that comes first.
+    A share of its age within the limits; less often while its predicted finish is far, right behind the predicted
+    finish when that comes first, and soon again, but ever later, once that is over.
 
     Args:
         settings: with the limits.
@@ -33,7 +33,7 @@ def interval(settings: IonQSettings, age: float, due: float | None, share: float
     if due is not None and 0 < due < 2 * by_age:
         return min(most, max(least, due + 0.1 * least * share))
     if due is not None:
-        by_age = max(by_age, _QUARTER * due)
+        by_age = max(by_age, _QUARTER * due) if due > 0 else min(by_age, -due)
     return max(least, min(most, by_age) * (0.9 + 0.1 * share))
 
 
@@ -44,11 +44,16 @@ class _Watched:
     id: str
     longest: float
     since: float
+    last_look: float
     next_look: float
     limit: float
     seen: float
     last: Record | None = None
     done: asyncio.Future[Record | None] = field(default_factory=asyncio.Future)
+
+    def joins(self, now: float) -> bool:
+        """Whether it is looked at where another one is due."""
+        return now - self.last_look >= _TOGETHER * (self.next_look - self.last_look)
 
     def end(self, known: Record | None) -> None:
         if not self.done.done():
@@ -78,7 +83,7 @@ class Watch:
         now = asyncio.get_running_loop().time()
         longest = self._api.settings.longest(circuits)
         first = interval(self._api.settings, 0.0, None, self._api.jitter())
-        one = _Watched(job, longest, now, now + first, now + longest, now)
+        one = _Watched(job, longest, now, now, now + first, now + longest, now)
         self._watched[job] = one
         self._changed.set()
         if self._task is None or self._task.done():
@@ -90,7 +95,9 @@ class Watch:
             self._changed.set()
 
     async def aclose(self) -> None:
-        """Stop looking."""
+        """Stop looking; who still waits gets a BackendError."""
+        for one in self._watched.values():
+            one.fail(BackendError(f"expected to wait for job {one.id}, got a client that is closed; look it up again"))
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -100,10 +107,9 @@ class Watch:
         while self._watched:
             self._changed.clear()
             now = loop.time()
-            soon = now + _TOGETHER * self._api.settings.min_interval
-            due = [one for one in self._watched.values() if one.next_look <= soon and not one.done.done()]
-            if due:
-                await self._look(due)
+            waiting = [one for one in self._watched.values() if not one.done.done()]
+            if any(one.next_look <= now for one in waiting):
+                await self._look([one for one in waiting if one.joins(now)])
             else:
                 await self._pause()
 
@@ -122,7 +128,7 @@ class Watch:
         except UnreachableError as error:
             self._unreached(due, error)
             return
-        except QStoreError as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits hears of it, a fault of ours included
             for one in due:
                 one.fail(error)
             return
@@ -133,7 +139,7 @@ class Watch:
     def _unreached(self, due: list[_Watched], error: UnreachableError) -> None:
         now = asyncio.get_running_loop().time()
         for one in due:
-            one.next_look = now + self._api.settings.max_interval
+            one.last_look, one.next_look = now, now + self._api.settings.max_interval
             if now > one.limit:
                 one.fail(error)
 
@@ -154,4 +160,4 @@ class Watch:
             one.end(None)
         if now > one.limit:
             one.end(known)
-        one.next_look = now + interval(settings, now - one.since, left, self._api.jitter())
+        one.last_look, one.next_look = now, now + interval(settings, now - one.since, left, self._api.jitter())
