@@ -12,7 +12,9 @@ QStoreError
 │   ├── AuthenticationError            a key that is missing or that the service does not accept
 │   ├── UnreachableError               no connection, or no usable answer in spite of retries
 │   └── IncompleteError                rows without an answer: failed, or perhaps paid and not to be sent again
+├── BudgetError                        a cap on money, shots, circuits or time leaves no room
 ├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
+├── StoreError                         a store that is damaged, too new, no store, or asked for what does not fit
 └── StorageError (also OSError)        the disk refused: full, read-only, no permission
 """
 
@@ -70,8 +72,16 @@ class IncompleteError(BackendError):
     """Rows without an answer."""
 
 
+class BudgetError(QStoreError):
+    """A cap on money, shots, circuits or time leaves no room."""
+
+
 class RunError(QStoreError):
     """A run folder or checkpoint that is missing, damaged, or belongs to another run."""
+
+
+class StoreError(QStoreError):
+    """A store that is damaged, too new or no store at all, or a ticket that is not ours to change."""
 
 
 class StorageError(QStoreError, OSError):
