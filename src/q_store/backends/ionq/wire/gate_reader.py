@@ -64,6 +64,7 @@ class GateReader:
         self.forms: list[Form] = []
         self._number: dict[Form, int] = {}
         self._seen: dict[tuple[Any, ...], tuple[int, Numbers | None]] = {}
+        self._ops: dict[tuple[int, int], Op] = {}
 
     def read(self, gates: list[Any]) -> tuple[tuple[int, ...], list[float]]:
         """(forms by number, their angles one after another) of a gate list.
@@ -87,10 +88,15 @@ class GateReader:
         """The circuit of these forms; theta_i is its angle i."""
         ops: list[Op] = []
         first = 0
-        for form in map(self.forms.__getitem__, structure):
-            if form.gate != NOP:
-                ops.append(_op(form, first))
-                first += form.n_angles
+        for number in structure:
+            form = self.forms[number]
+            if form.gate == NOP:
+                continue
+            op = self._ops.get((number, first))
+            if op is None:
+                op = self._ops[number, first] = _op(form, first)
+            ops.append(op)
+            first += len(op.angles)
         return Circuit(n_qubits, first, 0, tuple(ops))
 
     def width(self, structure: tuple[int, ...]) -> int:
