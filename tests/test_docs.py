@@ -15,12 +15,19 @@ import pytest
 import typer
 
 from q_store import events, training
+from q_store.apps import compilation, outlook, reachable
 from q_store.apps.catalogue import rows as catalogue
 from q_store.apps.cli import app
+from q_store.apps.place import HERE
 from q_store.apps.result import KEYS
+from q_store.apps.tally import Tally
+from q_store.backends.ionq.client.service import Estimate
+from q_store.circuits.circuit import Circuit, op
+from q_store.emulator.faults import NAMES as FAULTS
 from q_store.jobs import Output
 from q_store.models import zoo
 from q_store.models.fashion_mnist import DEBIAN_DIRECTORY, VARIABLE
+from q_store.models.trained import default_backend
 from q_store.training import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +40,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 ABSENT = {name for name in ("qiskit", "pennylane") if find_spec(name) is None}
 if "pennylane" not in ABSENT:  # a library beneath it opens a socket when it is imported, which no test may
     import pennylane  # noqa: F401
+LISTENING = {"offline.md"}
+"""Documents whose blocks open a port of this machine."""
 EXTERNAL = ("https://", "http://", "mailto:")
 
 
@@ -135,8 +144,8 @@ def test_every_argument_of_a_command_is_documented_and_no_other(name):
         for option in param.opts
         if option not in {"--help", "-h"}
     }
-    documented = {word for cell in first_cells(about) for word in re.findall(r"`(--[a-z-]+|[A-Z]+`)", cell)}
-    assert {word.strip("`") for word in documented} == known
+    documented = {word for cell in first_cells(about) for word in re.findall(r"`(--[a-z-]+|[A-Z\\|]+`)", cell)}
+    assert {word.strip("`").replace("\\", "") for word in documented} == known
     assert set(re.findall(r"`(--[a-z-]+)", about)) <= known | {"--resume"}
 
 
@@ -158,6 +167,27 @@ def test_the_keys_of_evaluate_and_predict_are_documented_and_no_others(name, fun
     (keys,) = (found for found in written if found[:1] == ["run"])
     table = section(text("docs/cli.md"), f"q-store {name}").split("| JSON key |")[1]
     assert [word for cell in first_cells(table) for word in re.findall(r"`(\w+)`", cell)] == keys
+
+
+def test_the_keys_of_compile_and_estimate_are_documented_and_no_others():
+    circuit = Circuit.build(1, [op("h", 0)])
+    found = compilation.compiled(circuit, compilation.MACHINES["ionq-aria"], measured=False)
+    cost = outlook.Cost(HERE, 1, 1, outlook.sent(circuit, None), 1, Estimate(None, "usd", None, None))
+    for name, keys in (("compile", set(found)), ("estimate", {"what", *cost.figures()})):
+        table = section(text("docs/cli.md"), f"q-store {name}").split("| JSON key |")[1]
+        assert {word for cell in first_cells(table) for word in re.findall(r"`(\w+)`", cell)} == keys
+
+
+def test_the_keys_of_a_remote_training_and_of_backends_are_documented():
+    about = section(text("docs/cli.md"), "q-store train").split("| `remote` |")[1].splitlines()[0]
+    assert set(Tally(default_backend()).figures()) <= set(re.findall(r"`(\w+)`", about))
+    about = section(text("docs/cli.md"), "q-store backends")
+    assert set(reachable._here()) <= set(re.findall(r"`(\w+)`", about))
+
+
+def test_every_fault_is_documented():
+    about = text("docs/offline.md")
+    assert {name for name in FAULTS if name[0] != "5"} <= set(re.findall(r"`([\w-]+)`", section(about, "Faults")))
 
 
 def test_the_keys_of_models_are_documented():
@@ -207,7 +237,11 @@ def test_every_model_is_defined_in_words():
 # --------------------------------------------------------------------------------------------------------------- code
 
 
-@pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.socket] * (path.name in LISTENING)) for path in WITH_CODE],
+    ids=lambda path: path.name,
+)
 def test_the_python_blocks_run(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "document"}
@@ -224,6 +258,8 @@ PRINTED = {
     "README.md": ["['inside' 'outside']"],
     "data.md": ["{'train': ", "['high' 'low' 'middle']"],
     "engine.md": ["(5, 18, 18) (5, 3, 18) [1000 1000 1000 1000 1000]"],
+    "ionq.md": ["(40, 2) ionq:simulator:aria-1 native: sent"],
+    "offline.md": ["'qpu.forte-1'", "circuits", "True True 0"],
     "interop.md": ["('weight',) ('pixels[0]', 'pixels[1]')"],
     "training.md": ["(12,) completed", "True"],
 }

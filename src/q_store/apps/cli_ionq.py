@@ -61,7 +61,7 @@ def emulator(  # noqa: PLR0917  # typer reads the options from the arguments
     serve(options)
 
 
-Qasm = Annotated[Path, typer.Argument(metavar="FILE.qasm", help="A circuit in OpenQASM 2 or 3.", show_default=False)]
+Qasm = Annotated[Path, typer.Argument(metavar="FILE", help="A circuit in OpenQASM 2 or 3.", show_default=False)]
 
 
 def compile_(
@@ -78,7 +78,7 @@ def compile_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compile FILE.qasm to native gates, check the result by simulation, and print it as the input of an IonQ job."""
+    """Compile the OpenQASM of FILE to native gates, check the result by simulation, and print it as the input of an IonQ job."""
     from q_store.apps.compilation import show
 
     show(file, target, measured=measured, as_json=json)
@@ -88,8 +88,8 @@ def estimate(  # noqa: PLR0917  # typer reads the options from the arguments
     what: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|FILE.qasm",
-            help="A training of a model from 'q-store models', or a circuit in OpenQASM.",
+            metavar="MODEL|FILE",
+            help="The training of a model from 'q-store models', or a circuit in an OpenQASM file, NAME.qasm.",
             show_default=False,
         ),
     ],
