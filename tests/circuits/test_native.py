@@ -185,6 +185,12 @@ def test_gates_that_a_measurement_cannot_see_are_left_out():
     assert costs(*ops, op("h", 0), measured=True).two_qubit == 1
 
 
+def test_gates_that_zeros_cannot_feel_are_left_out():
+    assert costs(cnot(0, 1), cz(1, 2), op("x", 3, controls=[1]), measured=True) == (0, 0)
+    assert costs(rz(theta(0), 0), op("h", 1), rotation("ZZ", theta(1), 0, 1), op("h", 1), measured=True) == (2, 0)
+    assert costs(op("h", 0), cnot(0, 1), measured=True).two_qubit == 1
+
+
 # --------------------------------------------------------------------------------------------------------------- pulses
 
 

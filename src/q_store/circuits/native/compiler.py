@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from q_store.circuits.circuit import Circuit, Op
-from q_store.circuits.native.network import Network, blocks, collapsed, without_unseen
+from q_store.circuits.circuit import Circuit
+from q_store.circuits.native.network import Network, blocks, collapsed, from_zero, without_unseen
 from q_store.circuits.native.pulses import Family, write
 from q_store.circuits.native.sphere import Z_AXIS, inverse, turned
 from q_store.circuits.native.turns import Turn, turns
@@ -44,47 +44,39 @@ def to_native(circuit: Circuit, family: Family, *, measured: bool = False) -> Ci
     Args:
         circuit: any circuit without `prepare`.
         family: the native gates.
-        measured: all qubits are measured in Z right behind it, so gates that cannot be seen are left out; only the
-            probabilities are those of the circuit then.
+        measured: the circuit starts from |0...0> and all qubits are measured in Z right behind it, so gates that make
+            no difference then are left out; only the probabilities are kept.
 
     Raises:
         GateError: for a `prepare`; `encoders.lower` makes gates of it.
     """
     plain = simplify(circuit)
     parts = [turn for op in plain.ops for turn in turns(op, circuit.n_qubits)]
-    written = [
-        write(network, family, measured=measured) for network in _networks(circuit.n_qubits, parts, measured=measured)
-    ]
-    ops = min(written, key=_price)
-    return Circuit(circuit.n_qubits, circuit.n_params, circuit.n_features, tuple(ops))
+    networks = [_merged(circuit.n_qubits, parts, commuting=c, measured=measured) for c in (True, False)]
+    fewest = min(network.entanglers for network in networks)
+    written = [write(network, family, measured=measured) for network in networks if network.entanglers == fewest]
+    return Circuit(
+        circuit.n_qubits, circuit.n_params, circuit.n_features, tuple(min(written, key=lambda ops: len(ops)))
+    )
 
 
-def _price(ops: list[Op]) -> tuple[int, int]:
-    entanglers = sum(op.is_entangling for op in ops)
-    return entanglers, len(ops) - entanglers
-
-
-def _networks(n_qubits: int, parts: list[Turn], *, measured: bool) -> list[Network]:
-    """Several ways to merge; which of them is the shortest depends on the circuit."""
-    found = []
-    for commuting in (True, False):
-        network = _shortened(Network.of(n_qubits, parts, commuting=commuting))
-        if not commuting:
-            network = _shortened(_again(network, network.turns, commuting=True))
-        if measured:
-            axes = [turned(inverse(local), Z_AXIS) for local in network.rest]
-            network.turns = without_unseen(network, axes)
-        found.append(network)
-    return found
+def _merged(n_qubits: int, parts: Iterable[Turn], *, commuting: bool, measured: bool) -> Network:
+    """The network of these turns at its shortest; merging past commuting turns at once may or may not find the best."""
+    network = _shortened(Network.of(n_qubits, parts, commuting=commuting))
+    if not commuting:
+        network = _shortened(_again(network, network.turns, commuting=True))
+    if measured:
+        network = _shortened(from_zero(network))
+        network.turns = without_unseen(network, [turned(inverse(local), Z_AXIS) for local in network.rest])
+    return network
 
 
 def _shortened(network: Network) -> Network:
-    """The network with its runs on a pair at their shortest and quarter turns collapsed, until nothing changes."""
+    """The network with quarter turns collapsed and its runs on a pair at their shortest, until nothing changes."""
     while True:
-        runs = blocks(network.turns)
-        shorter = [shortest(run) for run in runs]
-        parts = [turn for run, new in zip(runs, shorter, strict=True) for turn in (new or run)]
-        again = _again(network, collapsed(network.turns) or parts, commuting=network.commuting)
+        runs = blocks(collapsed(network.turns))
+        parts = [turn for run in runs for turn in shortest(run) or run]
+        again = _again(network, parts, commuting=network.commuting)
         if len(again.turns) == len(network.turns):
             return network
         network = again

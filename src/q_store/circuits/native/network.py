@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from q_store.circuits.angle import ONE, Angle
 from q_store.circuits.native.sphere import (
     CLOSE,
     IDENTITY,
+    Z_AXIS,
     Axis,
     Local,
     about,
@@ -66,6 +68,10 @@ class Network:
             return
         axes = (turned_axis(inverse(self.rest[q]), a) for q, a in zip(turn.qubits, turn.axes, strict=True))
         self._place(Turn(turn.qubits, tuple(axes), turn.angle))
+
+    def along_z(self, qubit: int, axis: Axis) -> int:
+        """Whether an axis behind the constants is Z (1) or -Z (-1) before them; else 0."""
+        return alignment(turned_axis(inverse(self.rest[qubit]), axis), Z_AXIS)
 
     def finish(self, locals_: Iterable[tuple[int, Local]]) -> None:
         """Append constant local gates."""
@@ -174,25 +180,37 @@ def blocks(turns: Iterable[Turn]) -> list[list[Turn]]:
     return out
 
 
-def collapsed(turns: list[Turn]) -> list[Turn] | None:
-    """The turns with two entanglers less or one, or None: a quarter turn, one rotation and the quarter turn back.
+def collapsed(turns: list[Turn]) -> list[Turn]:
+    """The turns with fewer entanglers where a quarter turn, one other rotation and the quarter turn back are one.
 
-    With K = a ⊗ b and m at right angles to a, exp(i s pi/4 K) m exp(-i s pi/4 K) = -s (a x m) ⊗ b: CNOT, RZ on the target
-    and CNOT are one RZZ.
+    With K = a ⊗ b and m at right angles to a, exp(i s pi/4 K) m exp(-i s pi/4 K) = -s (a × m) ⊗ b: CNOT, RZ on the
+    target and CNOT are one RZZ.
     """
-    for i, first in enumerate(turns):
-        if not _is_quarter(first):
-            continue
-        between = [k for k in range(i + 1, len(turns)) if not commute(first, turns[k])][:2]
-        limit = between[1] if len(between) > 1 else len(turns)
-        image = _conjugated(first, turns[between[0]]) if between else None
-        if image is None:
-            continue
-        for j in range(between[0] + 1, limit):
-            if _is_quarter(turns[j]) and (sign := _same(first, turns[j])):
-                left = Turn(first.qubits, first.axes, first.angle + turns[j].angle * sign)
-                kept = [turn for k, turn in enumerate(turns) if k not in {i, j}]
-                return [*kept[: between[0] - 1], image, left, *kept[between[0] :]]
+    place = 0
+    while place < len(turns):
+        fewer = _collapsed_at(turns, place)
+        if fewer is None:
+            place += 1
+        else:
+            turns = fewer
+    return turns
+
+
+def _collapsed_at(turns: list[Turn], place: int) -> list[Turn] | None:
+    first = turns[place]
+    if not _is_quarter(first):
+        return None
+    later = range(place + 1, len(turns))
+    obstacles = list(islice((k for k in later if not commute(first, turns[k])), 2))
+    image = _conjugated(first, turns[obstacles[0]]) if obstacles else None
+    if image is None:
+        return None
+    k, limit = (*obstacles, len(turns))[:2]
+    for j in range(k + 1, limit):
+        sign = _same(first, turns[j]) if _is_quarter(turns[j]) else 0
+        if sign:
+            both = Turn(first.qubits, first.axes, first.angle + turns[j].angle * sign)
+            return [*turns[:place], *turns[place + 1 : k], image, both, *turns[k + 1 : j], *turns[j + 1 :]]
     return None
 
 
@@ -226,3 +244,19 @@ def without_unseen(network: Network, axes: list[Axis]) -> list[Turn]:
         if seen or not all(commute(turn, later) for later in kept):
             kept.append(turn)
     return kept[::-1]
+
+
+def from_zero(network: Network) -> Network:
+    """A network that does the same to |0...0>: a turn along Z of a qubit that is still 0 does not need this qubit."""
+    out = Network.of(len(network.rest), ())
+    moved: set[int] = set()
+    for turn in network.turns:
+        sides = [0 if q in moved else out.along_z(q, m) for q, m in zip(turn.qubits, turn.axes, strict=True)]
+        left = [k for k, side in enumerate(sides) if not side]
+        if left:
+            qubits, sign = tuple(turn.qubits[k] for k in left), math.prod(side for side in sides if side)
+            out.add(Turn(qubits, tuple(turn.axes[k] for k in left), turn.angle * sign))
+            if len(left) == 2 or not turn.angle.is_constant:
+                moved.update(qubits)
+    out.finish(enumerate(network.rest))
+    return out

@@ -58,14 +58,14 @@ class _Wire:
         passed: how many stops are behind.
         z: the logical axis along the laboratory's Z.
         lab: the constant pulses so far, as the map from logical to laboratory axes.
-        due: the virtual RZ, radians.
+        shift: what the virtual RZ adds to the phases, turns.
     """
 
     path: list[Axis]
     passed: int = 0
     z: Axis = Z_AXIS
     lab: Local = IDENTITY
-    due: Angle = field(default_factory=Angle)
+    shift: Angle = field(default_factory=Angle)
 
 
 def write(network: Network, family: Family, *, measured: bool) -> list[Op]:
@@ -82,15 +82,15 @@ def write(network: Network, family: Family, *, measured: bool) -> list[Op]:
             ops += _advance(wires[q], q)
         if len(turn.qubits) == 1:
             (q,), (axis,) = turn.qubits, turn.axes
-            wires[q].due = wires[q].due + turn.angle * alignment(axis, wires[q].z)
+            wires[q].shift = wires[q].shift + turn.angle * (-alignment(axis, wires[q].z) / TURN)
         else:
             ops.append(_entangler(turn, wires, family))
     for q, wire in enumerate(wires):
         ops += _advance(wire, q)
     if not measured:
         for q, wire in enumerate(wires):
-            ops = _paid(ops, q, wire.due + _last_z(network.rest[q], wire.lab))
-    return [replace(op, angles=tuple(_shortened(a) for a in op.angles)) for op in ops]
+            ops = _paid(ops, q, _last_z(network.rest[q], wire.lab) / TURN - wire.shift)
+    return [replace(op, angles=tuple(_wrapped(a) for a in op.angles)) for op in ops]
 
 
 def _advance(wire: _Wire, qubit: int) -> list[Op]:
@@ -105,7 +105,7 @@ def _advance(wire: _Wire, qubit: int) -> list[Op]:
         opposite = alignment(wire.z, z) < 0
         azimuth = 0.0 if opposite else math.atan2(y, x) - math.pi / 2  # a quarter turn takes z to Z
         wire.lab = after(about((math.cos(azimuth), math.sin(azimuth), 0.0), math.pi / (1 if opposite else 2)), wire.lab)
-        ops.append(Op("gpi" if opposite else "gpi2", (qubit,), ((azimuth - wire.due) / TURN,)))
+        ops.append(Op("gpi" if opposite else "gpi2", (qubit,), (wire.shift + azimuth / TURN,)))
         wire.z = z
     return ops
 
@@ -117,7 +117,7 @@ def _entangler(turn: Turn, wires: list[_Wire], family: Family) -> Op:
     phases = []
     for q, axis in zip(turn.qubits, turn.axes, strict=True):
         x, y, _ = turned(wires[q].lab, axis)
-        phases.append((math.atan2(y, x) - wires[q].due) / TURN)
+        phases.append(wires[q].shift + math.atan2(y, x) / TURN)
     angle = turn.angle / TURN
     if angle.is_constant and angle.constant < 0:  # the service takes MS angles from 0
         phases[0], angle = phases[0] + 0.5, -angle
@@ -130,15 +130,12 @@ def _last_z(constant: Local, lab: Local) -> float:
     return 2 * math.atan2(z, w)
 
 
-def _paid(ops: list[Op], qubit: int, angle: Angle) -> list[Op]:
-    """RZ(angle) at the end as pulses: GPi has its phase free, GPi2 needs one more pulse, an untouched qubit two."""
-    if angle.is_constant and abs(math.remainder(angle.constant, TURN)) < CLOSE:
+def _paid(ops: list[Op], qubit: int, turns: Angle) -> list[Op]:
+    """RZ by so many turns at the end as pulses: a GPi has its phase free, a GPi2 needs one more, no pulse two."""
+    if turns.is_constant and abs(math.remainder(turns.constant, 1.0)) * TURN < CLOSE:
         return ops
-    own = [k for k, op in enumerate(ops) if qubit in op.qubits]
-    place = max((k for k in own if ops[k].gate == "gpi"), default=-1)
-    if place < 0:
-        place = max((k for k in own if ops[k].gate == "gpi2"), default=-1)
-    turns = angle / TURN
+    own = [k for k, op in enumerate(ops) if op.qubits == (qubit,)]
+    place = max((k for k in own if ops[k].gate == "gpi"), default=max(own, default=-1))
     if place < 0:
         return [*ops, Op("gpi", (qubit,), (Angle(),)), Op("gpi", (qubit,), (turns / 2,))]
     (phase,) = ops[place].angles
@@ -149,14 +146,16 @@ def _paid(ops: list[Op], qubit: int, angle: Angle) -> list[Op]:
 
 
 def _shifted(op: Op, qubit: int, turns: Angle) -> Op:
-    """The operation after a RZ of so many turns that it did not expect."""
+    """The operation behind an RZ by so many turns that it did not expect."""
     if qubit not in op.qubits or op.gate == "nzz":
         return op
     place = op.qubits.index(qubit)
     return replace(op, angles=tuple(a + turns if k == place else a for k, a in enumerate(op.angles)))
 
 
-def _shortened(angle: Angle) -> Angle:
+def _wrapped(angle: Angle) -> Angle:
     """The angle in turns with its constant in [-1/2, 1/2]."""
     constant = math.remainder(angle.constant, 1.0)
+    if constant == angle.constant:
+        return angle
     return Angle.collect([*(t for t in angle.terms if t[0] != ONE), (ONE, constant)])
