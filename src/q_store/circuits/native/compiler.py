@@ -55,9 +55,8 @@ def to_native(circuit: Circuit, family: Family, *, measured: bool = False) -> Ci
     networks = [_merged(circuit.n_qubits, parts, commuting=c, measured=measured) for c in (True, False)]
     fewest = min(network.entanglers for network in networks)
     written = [write(network, family, measured=measured) for network in networks if network.entanglers == fewest]
-    return Circuit(
-        circuit.n_qubits, circuit.n_params, circuit.n_features, tuple(min(written, key=lambda ops: len(ops)))
-    )
+    ops = min(written, key=len)
+    return Circuit(circuit.n_qubits, circuit.n_params, circuit.n_features, tuple(ops))
 
 
 def _merged(n_qubits: int, parts: Iterable[Turn], *, commuting: bool, measured: bool) -> Network:
