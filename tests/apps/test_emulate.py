@@ -137,8 +137,8 @@ def test_time_keys_and_noise_are_those_of_the_options():
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_training_through_the_command_line_end_to_end(data_file, tmp_path):
     with running("--slots", 4) as (_, url):
-        words = ["train", "ring", "--data", data_file, "--backend", "ionq", "--rows", 4, "--batch-size", 4, "--epochs", 1,
-                 "--no-control", "--json", "--out", tmp_path / "run"]  # fmt: skip
+        few = ["--rows", 4, "--batch-size", 4, "--epochs", 1, "--no-control", "--json", "--out", tmp_path / "run"]
+        words = ["train", "ring", "--data", data_file, "--backend", "ionq", *few]
         run = subprocess.run(
             [sys.executable, "-m", "q_store", *map(str, words)],
             env={**os.environ, "IONQ_API_KEY": "any", "IONQ_API_URL": url},

@@ -78,7 +78,7 @@ def compile_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compile the OpenQASM of FILE to native gates, check the result by simulation, and print it as the input of an IonQ job."""
+    """Compile OpenQASM in FILE to native gates, check them by simulation, and print the input of an IonQ job."""
     from q_store.apps.compilation import show
 
     show(file, target, measured=measured, as_json=json)

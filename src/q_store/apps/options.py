@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, with their help."""
+"""Arguments and options of `train`, and those that several commands share, with their help."""
 
 from __future__ import annotations
 
@@ -65,4 +65,45 @@ Url = Annotated[
 KeyFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A file that holds the API key.", show_default="the key in IONQ_API_KEY"),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Argument(metavar="MODEL", help="A name from 'q-store models'; optional with --resume.", show_default=False),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Decides the starting point and the order of the data.", show_default="0"),
+]
+Finish = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Iterations of L-BFGS on all rows after the epochs; needs exact values.",
+        show_default="the model's own number; remote, or with shots: 0",
+    ),
+]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|ionq",
+        help="What runs the circuits of the training: this machine, or an IonQ-compatible service.",
+        show_default="local",
+    ),
+]
+Target = Annotated[
+    str | None, typer.Option(metavar="simulator|qpu.NAME", help="What of the service.", show_default="simulator")
+]
+Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask before a target that costs money.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="The run folder to make; must not exist yet.", show_default="runs/MODEL-DATA-seedSEED"
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Continue the run in this folder where it stopped.", show_default=False),
+]
+NoControl = Annotated[
+    bool, typer.Option("--no-control", metavar="", help="Skip the classical models that ours is compared with.")
 ]
