@@ -108,29 +108,26 @@ class Scripted:
 
     def _answer(self, request):
         path = request.url.path.removeprefix("/v0.4")
-        parts = path.strip("/").split("/")
         if request.method == "POST" and path == "/jobs":
             return self._create(json.loads(request.content))
         if path == "/jobs":
             return self._list(request.url.params)
-        found = self.jobs.get(parts[1]) if parts[0] == "jobs" and len(parts) > 1 else None
+        _, kind, job, *rest = path.split("/")
+        found = self.jobs.get(job) if kind == "jobs" else None
         if found is None:
             return self._reply(404, {"statusCode": 404, "message": "not found"})
-        if parts[2:] == ["status", "cancel"]:
+        return self._one(found, "/".join(rest))
+
+    def _one(self, found, rest):
+        if rest == "status/cancel":
             return self._cancel(found)
         self._advance(found)
-        if len(parts) == 2:
+        if not rest:
             return self._reply(200, found)
-        if parts[2:] == ["cost"]:
-            return self._reply(
-                200,
-                {
-                    "dry_run": False,
-                    "estimated_cost": {"value": 1, "unit": "usd"},
-                    "cost": {"value": 0.5 * self._size(found), "unit": "usd"},
-                },
-            )
-        return self._results(found, "/".join(parts[2:]))
+        if rest == "cost":
+            value = 0.5 * len(found["child_job_ids"] or [1])
+            return self._reply(200, {"dry_run": False, "cost": {"value": value, "unit": "usd"}})
+        return self._results(found, rest)
 
     def _create(self, body):
         circuits = body["input"].get("circuits") or [{"circuit": body["input"]["circuit"]}]
@@ -184,15 +181,11 @@ class Scripted:
         if end == "completed":
             if one["_angle"] is not None:
                 self.charged.append(one["_angle"])
-            kind = "-aggregate" if one["child_job_ids"] else ""
-            url = {
-                "probabilities": {"url": f"/v0.4/jobs/{one['id']}/results/probabilities{'/aggregated' if kind else ''}"}
-            }
+            many = bool(one["child_job_ids"])
+            kind, last = ("-aggregate", "/aggregated") if many else ("", "")
+            url = {"probabilities": {"url": f"/v0.4/jobs/{one['id']}/results/probabilities{last}"}}
             artifact = {f"ionq.result.probabilities{kind}.json.v1": {"id": "art", "format": "x"}}
             one["results"] = {"both": {**url, **artifact}, "url": url, "artifact": artifact, "none": {}}[self.results]
-
-    def _size(self, one):
-        return len(one["child_job_ids"] or [1])
 
     def _results(self, one, path):
         wanted = {"both": "results/", "url": "results/", "artifact": "artifacts/", "none": "results/"}[self.results]

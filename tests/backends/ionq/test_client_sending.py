@@ -50,7 +50,7 @@ def test_what_was_surely_not_accepted_is_sent_again_without_a_search(fault, leas
     assert outcome.complete
     assert posts(service) == 2
     assert least + 0.99 <= took < least + 5
-    assert not any("limit" in call for call in service.calls)
+    assert not any(call.startswith("GET /jobs?limit") for call in service.calls)
 
 
 @pytest.mark.parametrize("late", [5.0, 29.0])
@@ -80,15 +80,15 @@ def test_without_a_known_job_the_settling_time_is_all_there_is_to_go_by():
     assert posts(service) == 2
 
 
-@pytest.mark.parametrize("skew", [-7200.0, 0.0, 7200.0])
-@pytest.mark.parametrize("date", [True, False])
-@pytest.mark.parametrize("page", [25, 1000])
+@pytest.mark.parametrize(
+    ("skew", "date", "page"), [(-7200.0, True, 25), (7200.0, True, 1000), (0.0, False, 25), (-7200.0, False, 1000)]
+)
 def test_a_flood_of_children_and_another_clock_hide_nothing(skew, date, page):
     service = Scripted(skew=skew, page=page, duration=50.0)
     service.date = date
     service.script = {"POST /jobs": ["ok", "500-after", "ok", "500"]}
-    (outcome,), _ = run(service, job(240), smallest=60, parallel=4)
-    np.testing.assert_allclose(outcome.values, right(240), atol=1e-9)
+    (outcome,), _ = run(service, job(120), smallest=30, parallel=4)
+    np.testing.assert_allclose(outcome.values, right(120), atol=1e-9)
     assert posts(service) == 5
     assert len(service.accepted) == 4
 
@@ -106,7 +106,9 @@ def test_the_list_is_read_no_further_than_to_the_first_sending():
         await far.aclose()
 
     run_virtual(go())
-    assert sum("limit" in call for call in service.calls) <= 4  # two limits refused, two pages at most
+    assert (
+        sum(call.startswith("GET /jobs?limit") for call in service.calls) <= 4
+    )  # two limits refused, two pages at most
 
 
 def test_a_reply_without_an_id_counts_as_accepted_and_is_never_sent_again():

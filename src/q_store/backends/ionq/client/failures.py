@@ -36,7 +36,7 @@ def text_of(body: Any) -> str:
         keys = validation.get("keys") if isinstance(validation, Mapping) else None
         if isinstance(keys, list) and keys:
             said.append(f"({', '.join(map(str, keys))})")
-        return _line(" ".join(said)) if said else _line(json.dumps(body, default=str))
+        body = " ".join(said) if said or not body else json.dumps(body, default=str)
     return _line(str(body)) if body else "no reason given"
 
 
