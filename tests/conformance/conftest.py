@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ ENVIRONMENTS = {
     "qiskit_ionq": "qiskit", "cirq_ionq": "cirq", "ionq_core": "ionq-core", "pennylane_ionq": "pennylane",
 }  # fmt: skip
 KEY = "a-key-of-the-tests"
+PATIENCE = 60
 
 
 class Refused(Exception):  # noqa: N818 - the client's own error, whatever it is
@@ -35,10 +38,12 @@ class Client:
         if not (python.parents[1] / ".installed").exists():
             pytest.skip(f"no environment for {name} in {python.parents[1]}: `make clients` makes it")
         self.log = (folder / f"{name}.log").open("w+", encoding="utf-8")
+        # bytecode is written in any case: pip left it out, and importing cirq without it takes ten seconds
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         # an empty folder to work in: qiskit-ionq reads a .env file from where it is started
         self.process = subprocess.Popen(
             [python, SCRIPTS / f"{name}_client.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
-            cwd=folder, text=True,
+            cwd=folder, env=environment, text=True,
         )  # fmt: skip
 
     def __getattr__(self, scenario):
@@ -46,10 +51,14 @@ class Client:
             request = {"scenario": scenario, "url": url, "key": key, "arguments": arguments}
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
+            # some clients repeat a call, or look at a job, for ever
+            watch = threading.Timer(PATIENCE, self.process.kill)
+            watch.start()
             line = self.process.stdout.readline()
+            watch.cancel()
             if not line:
                 self.log.seek(0)
-                pytest.fail(f"{self.name} died: {self.log.read()[-2000:]}")
+                pytest.fail(f"{self.name} ended, or gave no answer in {PATIENCE} s: {self.log.read()[-2000:]}")
             answer = json.loads(line)
             if "error" in answer:
                 raise Refused(answer["error"], answer["text"])
