@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,15 +216,41 @@ def test_every_shape_of_a_native_gate(item, ops):
     assert_means(item, ops, "native")
 
 
+PAULIEXP = {"gate": "pauliexp", "targets": [0, 1], "terms": ["XX", "YY"], "coefficients": [1, 0.5], "time": 1}
+
+
+@pytest.mark.parametrize(
+    ("item", "changes"),
+    [
+        ({"gate": "x", "target": 0}, {"target": 1}),
+        ({"gate": "x", "targets": [0]}, {"targets": [1]}),
+        ({"gate": "x", "target": 0, "control": 1}, {"control": 2}),
+        ({"gate": "x", "target": 0, "controls": [1]}, {"controls": [2]}),
+        ({"gate": "x", "target": 0, "controls": [1]}, {"controls": [1, 2]}),
+        ({"gate": "x", "target": 0}, {"gate": "y"}),
+        ({"gate": "z", "target": 0}, {"rotation": 0.5}),
+        (PAULIEXP, {"terms": ["XX", "ZZ"]}),
+        (PAULIEXP, {"coefficients": [1, -0.5]}),
+        (PAULIEXP, {"coefficients": [-1, -0.5]}),
+    ],
+)
+def test_a_gate_is_not_taken_for_one_that_was_read_before(item, changes):
+    [alone] = gates(item | changes).groups
+    [after] = gates(item, item | changes).groups
+    first = len(after.angles[0]) - len(alone.angles[0])
+    second = Circuit(3, alone.circuit.n_params, 0, (replace(after.circuit.ops[1], angles=alone.circuit.ops[0].angles),))
+    assert_same(unitary(second, None, after.angles[0, first:]), unitary(alone.circuit, None, alone.angles[0]))
+
+
 def test_a_circuit_may_have_its_own_gateset_and_qubits():
     circuits = [
         {"circuit": [X]},
         {"circuit": [{"gate": "gpi", "target": 4, "phase": 0}], "gateset": "native", "qubits": None},
-        {"circuit": [{"gate": "zz", "targets": [0, 1], "rotation": 0.1}], "qubits": 2},
+        {"circuit": [{"gate": "zz", "targets": [0, 1], "rotation": 0.1}], "qubits": 4},
     ]
-    given = {"gateset": "qis", "circuits": circuits}
+    given = {"gateset": "qis", "qubits": 3, "circuits": circuits}
     received = read_job(job(type="ionq.multi-circuit.v1", input=given))
-    assert received.n_qubits == [1, 5, 2]
+    assert received.n_qubits == [3, 5, 4]
     assert [group.circuit.ops[0].gate for group in received.groups] == ["x", "gpi", "zz"]
 
 
@@ -247,6 +274,13 @@ def test_signs_of_exponentials_do_not_part_a_group():
     [group] = received.groups
     for theirs, ours in zip(group.angles, angles, strict=True):
         assert_same(unitary(group.circuit, None, theirs), unitary(circuit, None, ours))
+
+
+def test_a_gate_that_occurs_again_has_an_angle_of_its_own():
+    turn = {"gate": "rx", "target": 0, "rotation": 0.25}
+    [group] = gates(turn, turn | {"rotation": 0.5}, turn | {"rotation": 1}).groups
+    np.testing.assert_array_equal(group.angles, [[0.25, 0.5, 1]])
+    assert_same(unitary(group.circuit, None, group.angles[0]), unitary(Circuit.build(3, [rx(1.75, 0)]), None, []))
 
 
 def test_shots_are_100_if_nothing_is_said_and_numbers_may_be_text():

@@ -45,7 +45,7 @@ def distribution(body: Any, n_qubits: int | None = None) -> dict[int, float]:
         state = int(key, base)
         if state >= 1 << (63 if n_qubits is None else n_qubits):
             raise _unexpected(f"the state {key} of {n_qubits or 63} qubits")
-        if not 0 <= value <= 1 + SUM_TOLERANCE or state in out:
+        if not 0 <= value <= 1 + SUM_TOLERANCE:
             raise _unexpected(f"{key!r}: {value!r}")
         out[state] = float(value)
     total = math.fsum(out.values())
