@@ -245,12 +245,12 @@ def test_a_gate_is_not_taken_for_one_that_was_read_before(item, changes):
 def test_a_circuit_may_have_its_own_gateset_and_qubits():
     circuits = [
         {"circuit": [X]},
-        {"circuit": [{"gate": "gpi", "target": 4, "phase": 0}], "gateset": "native", "qubits": None},
+        {"circuit": [{"gate": "gpi", "target": 1, "phase": 0}], "gateset": "native", "qubits": None},
         {"circuit": [{"gate": "zz", "targets": [0, 1], "rotation": 0.1}], "qubits": 4},
     ]
     given = {"gateset": "qis", "qubits": 3, "circuits": circuits}
     received = read_job(job(type="ionq.multi-circuit.v1", input=given))
-    assert received.n_qubits == [3, 5, 4]
+    assert received.n_qubits == [3, 3, 4]
     assert [group.circuit.ops[0].gate for group in received.groups] == ["x", "gpi", "zz"]
 
 

@@ -193,7 +193,8 @@ def _read(items: list[Any], places: list[str], gateset: str, shared_qubits: Any,
             used = widths.get((own, structure))
             if used is None:
                 used = widths[own, structure] = readers[own].width(structure)
-            width = _width(one.get("qubits", shared_qubits), used, ceiling)
+            qubits = one.get("qubits")
+            width = _width(shared_qubits if qubits is None else qubits, used, ceiling)
             names.append(_text(one, "name", "name"))
         except WireError as error:
             raise error.under(place) if place else error from None
