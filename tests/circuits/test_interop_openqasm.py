@@ -193,3 +193,8 @@ def test_writing_needs_no_extra_and_reading_names_it(monkeypatch):
     assert to_qasm(Circuit.build(1, [op("h", 0)])).endswith("h q[0];\n")
     with pytest.raises(CapabilityError, match=r"'qiskit'.*pip install 'q-store\[qiskit\]'"):
         from_qasm(GOOD)
+
+
+def test_inputs_are_found_wherever_they_stand_in_a_line():
+    text = 'OPENQASM 3.0; include "stdgates.inc"; input float a; input angle[32] b; qubit[1] q; rx(a) q[0]; rz(b) q[0];'
+    assert from_qasm(text).parameters == from_qasm(text.replace("; ", ";\n")).parameters == ("a", "b")

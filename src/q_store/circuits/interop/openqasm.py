@@ -33,7 +33,7 @@ _NAMES = {
     3: {**_BOTH, **_ONLY_3, ("swap", 0): "swap", ("swap", 1): "cswap"},
 }
 _VERSION = re.compile(r"^\s*OPENQASM\s+(\d+)", re.MULTILINE)
-_INPUT = re.compile(r"^\s*input\s+(?:float|angle)\s*(?:\[[^\]]*\])?\s*(\w+)\s*;", re.MULTILINE)
+_INPUT = re.compile(r"(?:^|(?<=;))\s*input\s+(?:float|angle)\s*(?:\[[^\]]*\])?\s*(\w+)\s*;", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PLACE = re.compile(r"(?:<input>:)?(\d+),\d+:?\s*")
 
