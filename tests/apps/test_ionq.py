@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
+import signal
 
+import httpx
 import numpy as np
 import pytest
 
@@ -15,6 +19,7 @@ from q_store.apps.clock import Clock
 from q_store.apps.place import Place
 from q_store.apps.request import Request
 from q_store.apps.result import KEYS
+from q_store.apps.tally import Tally
 from q_store.backends.local.backend import MAX_QUBITS
 from q_store.circuits.native import Family
 from q_store.emulator import Emulator
@@ -77,6 +82,21 @@ def test_backends_lists_this_machine_and_the_service_without_a_key(q_store, emul
     assert rows["exact simulation"]["qubits"] == MAX_QUBITS
     assert "qpu.aria-1" in q_store("backends").out
     assert emulator.ledger()["accepted_jobs"] == 0
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_the_list_is_asked_for_without_a_key(q_store, monkeypatch, key):
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers.get("Authorization"))
+        return httpx.Response(200, json=[{"backend": "simulator", "status": "available"}])
+
+    monkeypatch.setattr(remote, "transport", lambda: httpx.MockTransport(answer))
+    monkeypatch.setenv("IONQ_API_KEY", key or "")
+    found = q_store("backends", "--json", "--url", URL).json["backends"]
+    assert seen == [None]
+    assert found[1]["qubits"] is found[1]["queue_seconds"] is None
 
 
 def test_the_queue_is_in_seconds():
@@ -222,6 +242,20 @@ def test_a_broken_off_run_goes_on_where_it_stopped(train, q_store, emulator, mon
     refused(q_store("train", "--resume", "run", "--backend", "local"), "another backend 'ionq' in the run")
 
 
+def test_an_interrupt_cancels_what_is_in_flight(train, monkeypatch):
+    slow, original = Emulator(circuit_seconds=10), Tally.run_async
+    monkeypatch.setattr(remote, "transport", slow.transport)
+
+    async def interrupted(self, jobs):
+        asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
+        return await original(self, jobs)
+
+    monkeypatch.setattr(Tally, "run_async", interrupted)
+    answer = train("--out", "run")
+    assert (answer.code, answer.err.count("\n")) == (130, 1), answer
+    assert {job["status"] for job in slow.ledger(jobs=True)["jobs"]} == {"canceled"}
+
+
 def test_the_key_is_in_no_file(train, tmp_path):
     assert train("--out", "run").code == 0
     for path in (tmp_path / "run").rglob("*"):
@@ -233,7 +267,7 @@ def test_the_key_is_in_no_file(train, tmp_path):
 def test_the_key_may_come_from_a_file(train, monkeypatch, tmp_path):
     monkeypatch.delenv("IONQ_API_KEY")
     (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8")
-    assert train("--key-file", "key").code == 0
+    assert remote.settings(FAR, tmp_path / "key").key.get_secret_value() == KEY
     refused(train("--key-file", "nokey"), "nokey", "check --key-file")
 
 
