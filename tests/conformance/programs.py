@@ -7,7 +7,7 @@ bit. Expected probabilities come from the dense oracle, never from the engine th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -72,6 +72,7 @@ def reversal(n_qubits):
     return np.array([int(format(s, f"0{n_qubits}b")[::-1], 2) for s in range(2**n_qubits)])
 
 
+@cache
 def depolarised(program, one, two):
     """[2^n] probabilities with a depolarising channel after every gate, by its density matrix.
 

@@ -142,9 +142,8 @@ def test_native_gates_by_hand(clients, emulator, name):
 
 @pytest.mark.parametrize("model", list(RATES))
 def test_a_noise_model_depolarises_as_documented(client, emulator, model):
-    ladder = tuple(
-        step for k in range(30) for step in (("x", ((k + 1) % 3,), (), (k % 3,)), ("ry", (k % 3,), (0.4,), ()))
-    )
+    pulses = tuple(("ry", (k,), (0.4 - 0.1 * k,), ()) for k in range(3)) * 2
+    ladder = tuple(step for k in range(30) for step in (("x", ((k + 1) % 3,), (), (k % 3,)), *pulses))
     program = Program(3, ladder)
     shots = 20_000
     answer = client.run(
