@@ -234,8 +234,10 @@ def test_a_broken_off_run_goes_on_where_it_stopped(train, q_store, emulator, mon
     assert train("--out", "run").code == 130
     monkeypatch.setattr(train_module.MetricsWriter, "__call__", original)
     before = emulator.ledger()["accepted_circuits"]
-    answer = q_store("train", "--resume", "run", "--no-control", "--json")
+    moved = "http://moved.test/v0.4"
+    answer = q_store("train", "--resume", "run", "--no-control", "--json", "--url", moved)
     assert answer.code == 0, answer.err
+    assert answer.json["remote"]["place"] == "simulator at moved.test"
     assert answer.json["parameters_sha256"] == whole["parameters_sha256"]
     assert emulator.ledger()["accepted_circuits"] - before < whole["remote"]["circuits"]
     refused(q_store("train", "--resume", "run", "--target", "qpu.forte-1"), "another target 'simulator' in the run")

@@ -34,13 +34,12 @@ class Remote:
         return family_of(self.settings) if self.settings.gateset == "native" else None
 
     def require(self, n_qubits: int) -> None:
-        """See that the target exists and is large enough, and that the key is good; nothing is submitted.
+        """See that the target exists and is large enough; nothing is submitted.
 
         Raises ConfigError for a target that there is not, CapabilityError for one that is too small, and
-        AuthenticationError or UnreachableError.
+        UnreachableError.
         """
         found = wait(self.service.backend(self.settings.backend))
-        wait(self.service.whoami())
         if found.get("status") == "retired":
             raise UnreachableError(f"expected a target that takes jobs, got {self.settings.backend}, which is retired")
         given = found.get("qubits")
