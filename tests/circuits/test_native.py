@@ -73,6 +73,22 @@ def test_numbers_are_rewritten_harder_and_keep_the_unitary(family, drawn):
 
 
 @families
+@pytest.mark.parametrize("noise", [1e-15, 1e-12, 1e-10, 1e-9, 1e-7, 1e-5])
+def test_angles_close_to_special_ones_do_no_harm(family, noise):
+    rng = np.random.default_rng(4)
+    names = ["rx", "ry", "rz", "xx", "zz", "p"]
+    for _ in range(10):
+        ops = []
+        for name in rng.choice(names, 12):
+            first, second, third = map(int, rng.permutation(3))
+            angle = float(rng.integers(-4, 5)) * math.pi / 4 + noise * float(rng.normal())
+            qubits = (first, second)[: GATES[name].n_qubits]
+            ops.append(op(str(name), *qubits, angles=[angle], controls=[third][: int(rng.integers(2))]))
+        circuit = Circuit(3, 0, 0, tuple(ops))
+        assert infidelity(unitary(to_native(circuit, family), None, []), unitary(circuit, None, [])) < 1e-13
+
+
+@families
 @EXAMPLES
 @given(drawn=st.data())
 def test_before_a_measurement_the_probabilities_are_kept(family, drawn):

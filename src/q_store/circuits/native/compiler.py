@@ -54,9 +54,18 @@ def to_native(circuit: Circuit, family: Family, *, measured: bool = False) -> Ci
     parts = [turn for op in plain.ops for turn in turns(op, circuit.n_qubits)]
     networks = [_merged(circuit.n_qubits, parts, commuting=c, measured=measured) for c in (True, False)]
     fewest = min(network.entanglers for network in networks)
-    written = [write(network, family, measured=measured) for network in networks if network.entanglers == fewest]
+    short = [network for network in networks if network.entanglers == fewest]
+    written = [write(each, family, measured=measured) for network in short for each in (network, *_aligned(network))]
     ops = min(written, key=len)
     return Circuit(circuit.n_qubits, circuit.n_params, circuit.n_features, tuple(ops))
+
+
+def _aligned(network: Network) -> list[Network]:
+    """The network with right angles between the axes of its runs on a pair, if it has any runs."""
+    runs = blocks(network.turns)
+    aligned = [shortest(run, aligned=True) for run in runs]
+    parts = [turn for run, new in zip(runs, aligned, strict=True) for turn in new or run]
+    return [_again(network, parts, commuting=False)] if any(aligned) else []
 
 
 def _merged(n_qubits: int, parts: Iterable[Turn], *, commuting: bool, measured: bool) -> Network:

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from q_store.circuits.native.sphere import Axis, alignment, cross, negated, perpendicular, unit
+from q_store.circuits.native.sphere import Axis, alignment, common_normal, negated, normal, perpendicular
 
-WIDTH = 8  # candidates kept for a stop, up to sign
+WIDTH = 6  # candidates kept for a stop, up to sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,12 @@ class Stop:
         return perpendicular(self.axis, z) if self.across else bool(alignment(self.axis, z))
 
     def nearest(self, z: Axis) -> Axis:
-        """A z of this stop that costs nothing or one pulse from the given one, if there is such."""
+        """A z of this stop that costs nothing or one pulse from the given one."""
         if not self.across:
             return self.axis
-        return z if perpendicular(self.axis, z) else unit(cross(self.axis, z)) if not alignment(self.axis, z) else z
+        if alignment(self.axis, z):
+            return normal(self.axis)
+        return z if perpendicular(self.axis, z) else common_normal(self.axis, z)
 
 
 def pulses_between(z: Axis, towards: Axis) -> int:
@@ -77,31 +79,24 @@ def _step(before: list[tuple[int, Axis, int]], candidates: Sequence[Axis]) -> li
 
 
 def _reachable(stop: Stop, before: list[tuple[int, Axis, int]]) -> list[Axis]:
-    return [stop.axis] if not stop.across else [z for _, w, _ in before if stop.admits(z := stop.nearest(w))]
+    return [stop.nearest(z) for _, z, _ in before] if stop.across else [stop.axis]
 
 
 def _ahead(stops: Sequence[Stop], end: Axis) -> list[list[Axis]]:
     """For every stop candidates that suit what comes after it."""
     out: list[list[Axis]] = []
     later = [end]
-    following: list[Stop] = [Stop(end)]  # the next stops with different axes
+    following: list[Axis] = [end]  # of the next stops whose axes differ
     for stop in reversed(stops):
         if stop.across:
-            meeting = [unit(cross(stop.axis, s.axis)) for s in following if not alignment(stop.axis, s.axis)]
-            later = _different([*(z for w in later if stop.admits(z := stop.nearest(w))), *meeting])[:WIDTH]
-            later = later or [_any_across(stop)]
+            meeting = [common_normal(stop.axis, axis) for axis in following if not alignment(stop.axis, axis)]
+            later = _different([*(stop.nearest(z) for z in later), *meeting])[:WIDTH]
         else:
             later = [stop.axis]
         out.append(later)
-        if not alignment(stop.axis, following[0].axis) or stop.across != following[0].across:
-            following = [stop, *following][:2]
+        if not alignment(stop.axis, following[0]):
+            following = [stop.axis, *following][:2]
     return out[::-1]
-
-
-def _any_across(stop: Stop) -> Axis:
-    from q_store.circuits.native.sphere import normal
-
-    return normal(stop.axis)
 
 
 def _different(axes: Iterable[Axis]) -> list[Axis]:

@@ -24,10 +24,9 @@ from q_store.circuits.native.sphere import (
     about,
     after,
     alignment,
-    cross,
+    common_normal,
     inverse,
     turned,
-    unit,
 )
 from q_store.circuits.native.turns import Turn
 
@@ -98,7 +97,7 @@ def _advance(wire: _Wire, qubit: int) -> list[Op]:
     target = wire.path[wire.passed]
     wire.passed += 1
     number = pulses_between(wire.z, target)
-    middle = [unit(cross(wire.z, target))] if number == 2 else []
+    middle = [common_normal(wire.z, target)] if number == 2 else []
     ops = []
     for z in [*middle, *[target] * (number > 0)]:
         x, y, _ = turned(wire.lab, z)

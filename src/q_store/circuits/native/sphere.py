@@ -55,6 +55,13 @@ def perpendicular(a: Axis, b: Axis) -> bool:
     return abs(dot(a, b)) < CLOSE
 
 
+def common_normal(a: Axis, b: Axis) -> Axis:
+    """The axis at right angles to two others, to full precision however close they are to each other."""
+    c = unit(cross(a, b))
+    along = dot(c, a)
+    return unit((c[0] - along * a[0], c[1] - along * a[1], c[2] - along * a[2]))
+
+
 def normal(a: Axis) -> Axis:
     """Some axis at right angles to this one; X, Y or Z for X, Y and Z."""
     return unit(cross(a, Z_AXIS if abs(a[2]) < 0.8 else X_AXIS))

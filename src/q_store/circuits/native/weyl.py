@@ -87,14 +87,19 @@ def _pauli(axis: tuple[float, float, float]) -> Array:
     return np.array([[z, x - 1j * y], [x + 1j * y, -z]])
 
 
-def shortest(turns: Sequence[Turn]) -> list[Turn] | None:
-    """Turns of the same unitary as these constant ones on one pair, with fewer entanglers; None if there are none."""
+def shortest(turns: Sequence[Turn], *, aligned: bool = False) -> list[Turn] | None:
+    """Turns of the same unitary as these constant ones on one pair, with fewer entanglers; None if there are none.
+
+    Args:
+        turns: any; there is nothing shorter than one.
+        aligned: turns that are as many as before will do: their axes are at right angles, which saves pulses.
+    """
     if len(turns) < 2:
         return None
     pair = (turns[0].qubits[0], turns[0].qubits[1])
     before, angles, afterwards = canonical(matrix_of(turns, pair))
-    kept = [k for k in range(3) if abs(math.remainder(angles[k], math.pi)) > CLOSE]
-    if len(kept) >= len(turns):
+    number = sum(abs(math.remainder(angle, math.pi)) > CLOSE for angle in angles)
+    if number > len(turns) - (not aligned):
         return None
     middle = [Turn(pair, (AXES["XYZ"[k]],) * 2, Angle.of(angles[k])) for k in range(3)]
     return [*_locals(pair, before), *middle, *_locals(pair, afterwards)]
