@@ -14,14 +14,16 @@ pytestmark = [pytest.mark.socket, pytest.mark.slow]
 
 SHOTS = 1000
 PROGRAM = asymmetric(2, 4)
-CONTROLS = asymmetric(41, 4, length=30, controlled=CONTROLLED)
-MANY = asymmetric(42, 5, length=30, names=("h", "rx", "ry"), controlled=("x",), max_controls=4)
+EACH = [asymmetric(51 + k, 3, length=24, names=("h", "rx", "ry"), controlled=(c,)) for k, c in enumerate(CONTROLLED)]
+MANY = [asymmetric(42, 5, length=30, names=("h", "rx", "ry"), controlled=("x",), max_controls=4)]
 
 
-@pytest.mark.parametrize("program", [CONTROLS, MANY], ids=["every controlled gate", "up to four controls"])
-def test_controls_keep_their_phases(qiskit, emulator, program):
-    (found,) = qiskit.run(emulator.url, backend="simulator", circuits=[program.plain], shots=SHOTS)["probabilities"]
-    assert_exact(found, program.probabilities)
+@pytest.mark.parametrize("programs", [EACH, MANY], ids=["every controlled gate", "up to four controls"])
+def test_controls_keep_their_phases(qiskit, emulator, programs):
+    plain = [program.plain for program in programs]
+    found = qiskit.run(emulator.url, backend="simulator", circuits=plain, shots=SHOTS, batch=True)["probabilities"]
+    for each, program in zip(found, programs, strict=True):
+        assert_exact(each, program.probabilities)
 
 
 def test_measured_qubits_land_in_their_classical_bits(qiskit, emulator):
