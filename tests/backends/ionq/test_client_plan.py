@@ -194,6 +194,7 @@ NAN = np.array([[0.1], [np.nan]])
         ({"backend": "qpu.forte-1", "debiasing": True}, job(1, shots=499), InputError, "500"),
         ({}, Job(Circuit.build(1, []), observables=Observables.local_z(1)), CircuitError, "empty"),
         ({}, Job(job().circuit, params=NAN, observables=Observables.local_z(1)), InputError, "finite params"),
+        ({}, Job(PREPARED, np.ones((1, 4)), np.zeros((1, 2)), Observables.local_z(2)), InputError, "unit norm"),
         ({}, job(1, output=Output.STATE), CapabilityError, "local backend"),
     ],
 )

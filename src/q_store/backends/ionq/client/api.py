@@ -26,6 +26,7 @@ from q_store.errors import BackendError, QStoreError, UnreachableError
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 _LONGEST_CONNECT = 10.0
+_KEPT_ALIVE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Api:
             auth=_KeyAuth(settings.key),
             headers={"User-Agent": f"q-store/{_version()}", "Accept": "application/json"},
             timeout=httpx.Timeout(settings.timeout, connect=min(_LONGEST_CONNECT, settings.timeout), pool=None),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_ALIVE),
             transport=transport,
         )
 

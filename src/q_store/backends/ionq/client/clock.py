@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from time import time
 
@@ -41,7 +42,7 @@ class ServiceClock:
 def seconds(text: object) -> float | None:
     """Seconds since 1970 of an ISO 8601 time, or of a number; None if it is neither."""
     if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text)
+        return float(text) if math.isfinite(text) else None
     if not isinstance(text, str):
         return None
     try:

@@ -74,9 +74,10 @@ class Collector:
         if part.size == 1:
             return await self._described(known)
         whole = bool(known.children and known.body.get("stats"))
-        told, names = await asyncio.gather(_given(known) if whole else self._reader.one(known.id), self._sample(known))
+        detail = _given(known) if whole else self._reader.one(known.id, self._api.settings.patience)
+        told, names = await asyncio.gather(detail, self._sample(known))
         children = told.children or ()
-        if len(children) == part.size and all(children[place] == job for place, job in names.items()):
+        if len(children) == part.size and all(children[place : place + 1] == (job,) for place, job in names.items()):
             return told
         names = await self._names(known)
         complete = sorted(names) == list(range(part.size))
@@ -210,7 +211,7 @@ class Collector:
             return Missing(Status.FAILED, why(known), retry=known.passing)
         try:
             read = partial(results.distribution, n_qubits=n_qubits)
-            return await self._first(_paths(known, many=False), read, self._api.settings.call_deadline)
+            return await self._first(_paths(known, many=False), read, self._api.settings.patience)
         except QStoreError as error:
             return Missing(Status.UNCERTAIN, f"job {known.id} ran, but its results cannot be had: {error}")
 

@@ -57,9 +57,9 @@ class Reader:
         lacking = [job for job in ids if job not in found]
         return {**found, **await self._singly(lacking)}
 
-    async def one(self, job: str) -> Record:
+    async def one(self, job: str, patience: float | None = None) -> Record:
         """The record of one job, with its children. Raises as `Api.get`."""
-        return await self._api.get(f"/jobs/{job}", read=record)
+        return await self._api.get(f"/jobs/{job}", read=record, patience=patience)
 
     async def _singly(self, ids: Sequence[str]) -> dict[str, Record]:
         found = await asyncio.gather(*(self._known(job) for job in ids))

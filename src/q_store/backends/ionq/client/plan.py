@@ -19,6 +19,7 @@ from q_store.backends.ionq.wire.gates import expressible
 from q_store.backends.ionq.wire.limits import MAX_SHOTS
 from q_store.backends.ionq.wire.payload import pack
 from q_store.backends.ionq.wire.template import Template
+from q_store.backends.local.engine import check_norm
 from q_store.circuits import encoders
 from q_store.circuits.circuit import Circuit, op
 from q_store.circuits.native import Family, fold, to_native
@@ -135,6 +136,8 @@ class Planner:
         )
         found = self._lowered.get(key)
         if found is None:
+            first, number = circuit.prepare.columns
+            check_norm(float(np.abs((content[:, first : first + number] ** 2).sum(axis=1) - 1).max()))
             found = _kept(self._lowered, key, encoders.lower(circuit, data), _KEPT_DATA)
         return found
 

@@ -71,13 +71,12 @@ class Run:
         sending = asyncio.create_task(self._link.sender.send(part, lambda: self._stopped))
         self._sending.add(sending)
         try:
-            ticket = await asyncio.shield(sending)
+            ticket = await asyncio.shield(sending)  # cancelled or not, what was accepted will be known
         except QStoreError as error:
+            self._sending.discard(sending)
             self.errors.append(error)
             return nothing(part, Status.FAILED, str(error))
-        finally:
-            if sending.done():
-                self._sending.discard(sending)
+        self._sending.discard(sending)
         self.accepted += 1
         if ticket.remote_id is None:
             return nothing(part, Status.UNCERTAIN, ticket.reason)

@@ -135,15 +135,19 @@ class Sender:
         now = asyncio.get_running_loop().time()
         at = sending.last if sending.first is None else sending.first
         self._acceptances.add(first.id, at)
-        for other in others:
-            try:
-                await self._api.change("PUT", f"/jobs/{other.id}/status/cancel")
-            except QStoreError as error:
-                text = f"accepted twice, and job {other.id} could not be canceled: {error}"
-                return Ticket(sending.fingerprint, first.id, reason=text)
+        said = [await self._canceled(other) for other in others]
+        reason = f"accepted {len(found)} times: {'; '.join(said)}" if said else ""
         clock = self._api.clock
         times = {"sent": clock.epoch(at, now), "accepted": first.submitted or clock.epoch(now, now)}
-        return Ticket(sending.fingerprint, first.id, times=times)
+        return Ticket(sending.fingerprint, first.id, reason=reason, times=times)
+
+    async def _canceled(self, other: Record) -> str:
+        """Cancel a job that should not be, and what became of it."""
+        try:
+            await self._api.change("PUT", f"/jobs/{other.id}/status/cancel")
+        except QStoreError as error:
+            return f"job {other.id} could not be canceled: {error}"
+        return f"job {other.id} was canceled, {other.status} before"
 
     async def _again(self, got: Refused, tries: int, begun: float) -> None:
         """Wait until a refused sending may be repeated; raises its error where that is of no use."""

@@ -14,6 +14,8 @@ from q_store.errors import BackendError, UnreachableError
 _TOGETHER = 0.5
 """A job that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
+_LONGEST_DUE = 7 * 86_400.0
+"""Seconds up to which a prediction is believed."""
 
 
 def interval(settings: IonQSettings, age: float, due: float | None, share: float) -> float:
@@ -152,7 +154,7 @@ class Watch:
             left = known.due(clock.epoch(now, now))
             one.seen = now
             if one.last is None or one.last.status != known.status:  # progress: the patience begins anew
-                one.limit = now + max(0.0, left or 0.0) + one.longest
+                one.limit = now + min(max(0.0, left or 0.0), _LONGEST_DUE) + one.longest
             one.last = known
             if known.is_final:
                 one.end(known)
