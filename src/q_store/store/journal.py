@@ -78,13 +78,13 @@ class Journal:
         """What a job has received. Raises RunError for a run or job that is not there."""
         number = self._runs.number(run)
         with self._database.read():
-            return self._read(number, job, self._n_qubits(run, job))
+            return self._read(number, job, self.n_qubits(run, job))
 
     def add(self, run: str, job: int, numbers: npt.ArrayLike, measured: Measured, source: Source) -> None:
         """Keep what circuits received, in one transaction; rows without an answer are left out. Raises as `read`."""
         answered = np.flatnonzero(measured.shots != 0)
         given = np.asarray(numbers, dtype=np.int64)[answered]
-        n = self._n_qubits(run, job)
+        n = self.n_qubits(run, job)
         own = self._runs.number(run)
         with self._database.write():
             unique, group = np.unique(given, return_inverse=True)
@@ -99,7 +99,8 @@ class Journal:
                 ],
             )
 
-    def _n_qubits(self, run: str, job: int) -> int:
+    def n_qubits(self, run: str, job: int) -> int:
+        """Of the circuits of a job. Raises as `read`."""
         found = self._database.row(sql.GET_JOB, {"run": self._runs.number(run), "job": job})
         if found is None:
             raise RunError(f"expected a job {job} that run {run} has begun, got none of that number")

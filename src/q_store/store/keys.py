@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from q_store.backends.base import Slice
 from q_store.circuits.circuit import PREPARE, Circuit, Op
-from q_store.circuits.gates import GATES
+from q_store.circuits.gates import GATES, PAULIEXP
 from q_store.errors import InputError, ShapeError
 
 Reals = npt.NDArray[np.float64]
@@ -104,10 +104,11 @@ class _Units:
         width = np.where(self.period > 0, self.period, np.inf)
         rest = np.fmod(angles, width)
         rest = np.where(rest > width / 2, rest - width, rest)
+        rest = np.where(rest <= -width / 2, rest + width, rest)
         unit = np.where(self.quantum > 0, self.quantum, 1)
         rounded = np.rint(np.where(self.quantum > 0, rest, 0) / unit)
         half = np.rint(self.period / 2 / unit)
-        rounded = np.where((self.period > 0) & (rounded <= -half), rounded + 2 * half, rounded)
+        rounded = np.where((self.period > 0) & (rounded <= -half), half, rounded)
         bits = np.ascontiguousarray(angles + 0.0).view(np.int64)  # -0 + 0 = 0
         return np.where(self.quantum > 0, rounded, 0).astype(np.int64) + np.where(self.quantum > 0, 0, bits)
 
@@ -133,14 +134,19 @@ def _units(structure: _Structure) -> _Units:
         if op.gate == PREPARE:
             raise InputError("expected a circuit without prepare, got one; lower it to gates first: encoders.lower")
         for frequencies in op.frequencies:
-            own = _period(frequencies)
-            period.append(own)
-            quantum.append((_TURN_QUANTUM if _in_turns(op) else _QUANTUM) if own else 0.0)
+            period.append(_period(frequencies))
+            quantum.append(_quantum(op, frequencies, period[-1]))
     return _Units(np.array(period), np.array(quantum))
 
 
-def _in_turns(op: Op) -> bool:
-    return op.gate in GATES and GATES[op.gate].native
+def _quantum(op: Op, frequencies: tuple[float, ...], period: float) -> float:
+    if not frequencies:
+        return math.inf  # an angle without effect: every value is 0
+    if not period:
+        return 0.0
+    if op.gate == PAULIEXP:  # its coefficient times the angle is rounded
+        return 2 * _QUANTUM / min(frequencies)
+    return _TURN_QUANTUM if GATES[op.gate].native else _QUANTUM
 
 
 def _period(frequencies: tuple[float, ...]) -> float:

@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 EXACT = -1
 """In place of shots: probabilities without sampling noise."""
-_WHOLE = 1e-6
+_WHOLE, _LAST_BITS = 1e-6, 1e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,8 @@ class Measured:
         row = own.row
         counts = own.weight * np.maximum(self.shots, 0)[row]
         whole = np.rint(counts)
-        odd = np.bincount(row, (np.abs(counts - whole) > _WHOLE) | (whole < 0), minlength=len(own)) > 0
+        near = np.abs(counts - whole) <= _WHOLE + _LAST_BITS * counts
+        odd = np.bincount(row, ~near | (whole < 0), minlength=len(own)) > 0
         return np.asarray(~odd & (np.bincount(row, whole, minlength=len(own)) == self.shots) & (self.shots > 0))
 
     def take(self, rows: Ints) -> Measured:

@@ -55,4 +55,5 @@ def _plain(value: Any) -> Any:
 
 
 def _named(name: str, value: Any) -> Any:
-    return HIDDEN if value and isinstance(value, str) and _SECRET.search(name) else _plain(value)
+    texts = isinstance(value, str | bytes | list | tuple | set | frozenset) and len(value) > 0
+    return HIDDEN if texts and _SECRET.search(name) else _plain(value)

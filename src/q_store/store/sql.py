@@ -193,3 +193,19 @@ AUDIT = f"""SELECT a.run, a.provider, a.currency FROM accounts a LEFT JOIN (
     WHERE a.held_money <> COALESCE(h.money, 0) OR a.held_shots <> COALESCE(h.shots, 0)
     OR a.held_circuits <> COALESCE(h.circuits, 0) OR a.spent_money <> COALESCE(s.money, 0)
     OR a.spent_shots <> COALESCE(s.shots, 0) OR a.spent_circuits <> COALESCE(s.circuits, 0)"""
+
+# -------------------------------------------------------------------------------------------------------------- exports
+
+_OF_RUN = "JOIN runs ON runs.number ="
+EXPORT_RUNS = "SELECT id, name, config, seed, versions, status, started, finished, seconds FROM runs ORDER BY number"
+EXPORT_EVENTS = f"SELECT id, seq, time, kind, body FROM events {_OF_RUN} run ORDER BY run, seq"
+EXPORT_CHECKPOINTS = f"SELECT id, step, path, sha256, time FROM checkpoints {_OF_RUN} run ORDER BY run, step, path"
+EXPORT_SAMPLES = """SELECT lower(hex(key)), lower(hex(circuit)), domain, n_qubits, since, shots, weights
+    FROM samples JOIN origins ON origins.id = origin ORDER BY key"""
+EXPORT_JOURNAL = f"""SELECT runs.id, job, journal.number, backend, noise_id, shots, weights
+    FROM journal {_OF_RUN} run JOIN sources ON sources.id = source ORDER BY run, job, journal.number"""
+EXPORT_TICKETS = f"""SELECT fingerprint, runs.id, job, provider, backend, lower(hex(circuit)), shots, circuits, state,
+    remote_id, owner, times, reason, created, money / 1e9, currency
+    FROM tickets {_OF_RUN} run JOIN origins ON origins.id = origin ORDER BY tickets.id"""
+EXPORT_CHARGES = f"""SELECT fingerprint, runs.id, provider, backend, time, charges.money / 1e9, currency, charges.shots,
+    charges.circuits FROM charges JOIN tickets ON tickets.id = ticket {_OF_RUN} run ORDER BY charges.id"""

@@ -17,6 +17,7 @@ from q_store.store import sql
 from q_store.store.budget import Budget
 from q_store.store.circuits import Circuits
 from q_store.store.database import BUSY_SECONDS, Database
+from q_store.store.export import export
 from q_store.store.journal import Journal
 from q_store.store.runs import Runs
 from q_store.store.samples import Samples
@@ -80,6 +81,10 @@ class Store:
     def transaction(self) -> AbstractContextManager[None]:
         """Join what is written inside into one transaction: all of it is kept, or nothing."""
         return self._database.write()
+
+    def export(self, table: str, path: str | os.PathLike[str]) -> int:
+        """Write a table (`export.TABLES`) as .csv or .parquet; how many rows. Raises as `export.export`."""
+        return export(self._database, table, Path(path))
 
     def check(self) -> None:
         """Read the whole file, and compare accounts with tickets and charges. Raises StoreError for damage."""

@@ -67,12 +67,14 @@ class Tickets:
         Otherwise nothing was written, because open tickets are getting some of the circuits; see who.
 
         Raises:
-            BudgetError: where the reservation does not fit under a cap. RunError: for a run that is not there.
-            StoreError: for a fingerprint that is taken. InputError: for another number of keys than circuits.
+            BudgetError: where the reservation does not fit under a cap. RunError: for a run or job that is not there.
+            StoreError: for a fingerprint that is taken. InputError: for keys or qubits that do not fit.
         """
         part, now = intent.part, self._clock()
         if intent.keys is not None and len(intent.keys) != part.size:
             raise InputError(f"expected a key for each of {part.size} circuits, got {len(intent.keys)}")
+        if (expected := self._journal.n_qubits(intent.run, intent.job)) != part.circuit.n_qubits:
+            raise InputError(f"expected circuits of {expected} qubits in this job, got {part.circuit.n_qubits}")
         with self._database.write():
             if intent.claim and intent.keys and (held := self.claimed(intent.keys)):
                 return held
