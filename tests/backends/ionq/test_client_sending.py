@@ -148,6 +148,14 @@ def test_sending_ends_when_it_fails_again_and_again():
     assert posts(service) == 3
 
 
+def test_a_job_that_is_too_large_is_sent_in_halves():
+    service = Scripted()
+    service.script = {"POST /jobs": ["413", "413"]}
+    (outcome,), _ = run(service, job(7))
+    np.testing.assert_allclose(outcome.values, right(7), atol=1e-9)
+    assert sorted(len(one["child_job_ids"] or [1]) for one in service.accepted) == [1, 2, 4]
+
+
 def test_rows_of_a_slice_that_is_refused_fail_and_the_others_come():
     service = Scripted()
     service.script = {"POST /jobs": ["ok", "400"]}
@@ -170,11 +178,11 @@ def test_rows_of_a_slice_that_is_refused_fail_and_the_others_come():
 )
 def test_a_refusal_is_said_with_its_remedy(fault, error, said):
     service = Scripted()
-    service.script = {"POST /jobs": [fault] * 5}
+    service.script = {"POST /jobs": [fault] * 9}
     with pytest.raises(error, match=said) as caught:
         run(service, job())
     assert KEY not in str(caught.value)
-    assert posts(service) == 1
+    assert posts(service) == (5 if fault == "413" else 1)
 
 
 def test_find_without_a_memory_adopts_the_oldest_and_cancels_the_others():

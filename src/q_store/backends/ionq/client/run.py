@@ -13,7 +13,7 @@ from q_store.backends.distributions import Distributions
 from q_store.backends.ionq.client.link import Link
 from q_store.backends.ionq.client.pace import back_off
 from q_store.backends.ionq.client.plan import fingerprint
-from q_store.errors import QStoreError
+from q_store.errors import CapabilityError, QStoreError
 from q_store.jobs import Status
 
 FAREWELL = 15.0
@@ -55,8 +55,14 @@ class Run:
         out: list[tuple[Slice, Answer]] = []
         attempts = self._link.settings.attempts
         for attempt in range(1, attempts + 1):
-            async with self._few:
-                answer = await self._once(part)
+            try:
+                async with self._few:
+                    answer = await self._once(part)
+            except CapabilityError:  # too large, whatever the documented limits say
+                half = part.size // 2
+                for places in (range(half), range(half, part.size)):
+                    out += await self._carry(_some(part, places))
+                return out
             again = sorted(k for k, gap in answer.missing.items() if gap.retry and gap.status is Status.FAILED)
             if not again or attempt == attempts:
                 out.append((part, answer))
@@ -68,12 +74,15 @@ class Run:
         return out
 
     async def _once(self, part: Slice) -> Answer:
+        """What one sending of a slice comes to. Raises CapabilityError for one that is refused as too large."""
         sending = asyncio.create_task(self._link.sender.send(part, lambda: self._stopped))
         self._sending.add(sending)
         try:
             ticket = await asyncio.shield(sending)  # cancelled or not, what was accepted will be known
         except QStoreError as error:
             self._sending.discard(sending)
+            if isinstance(error, CapabilityError) and part.size > 1:
+                raise
             self.errors.append(error)
             return nothing(part, Status.FAILED, str(error))
         self._sending.discard(sending)
