@@ -193,6 +193,11 @@ def child_ids(parent: str, size: int) -> list[str]:
     return [f"{head}{low + (i + 1) * STRIDE & LOW:012x}" for i in range(size)]
 
 
+def child_id(parent: str, number: int) -> str:
+    """The name of one of them."""
+    return f"{parent[:24]}{int(parent[24:], 16) + (number + 1) * STRIDE & LOW:012x}"
+
+
 def child_number(parent: str, name: str) -> int:
     """Which child of `parent` this is; -1: the parent itself."""
     return (int(name[24:], 16) - int(parent[24:], 16)) * UNSTRIDE % (1 << 48) - 1

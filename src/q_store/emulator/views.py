@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from q_store.emulator.ledger import digest
-from q_store.emulator.records import COMPLETED, Failure, Record, State, child_ids
+from q_store.emulator.records import COMPLETED, Failure, Record, State, child_id, child_ids
 from q_store.emulator.sessions import PROJECT, USER
 
 Generation = Literal["both", "url", "artifact"]
@@ -55,7 +55,7 @@ def entry(record: Record, child: int | None, now: float, epoch: float, generatio
     request = record.request
     which = slice(None) if child is None else slice(child, child + 1)
     state = record.state(now) if child is None else State(record.states(now)[child])
-    name = record.id if child is None else child_ids(record.id, child + 1)[child]
+    name = record.id if child is None else child_id(record.id, child)
     failure = _failure(record, child) if state is State.FAILED else None
     out: dict[str, Any] = {
         "id": name,
