@@ -57,10 +57,14 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         tasks[0].add_done_callback(lambda _: done.set())
 
     def cancel() -> None:
-        tasks[0].cancel()  # the loop keeps the order: it has started
+        if tasks:
+            tasks[0].cancel()
+        else:  # the loop keeps the order: interrupted before `start` was called for
+            coroutine.close()
+            done.set()
 
-    own.loop.call_soon_threadsafe(start)
     try:
+        own.loop.call_soon_threadsafe(start)
         done.wait()
     except BaseException:
         own.loop.call_soon_threadsafe(cancel)
