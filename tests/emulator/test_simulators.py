@@ -78,13 +78,16 @@ def test_a_long_circuit_takes_no_compilation():
     assert answer == pytest.approx({0: np.cos(0.35) ** 2, 3: np.sin(0.35) ** 2}, abs=1e-9)
 
 
-def test_rows_come_in_order_though_only_some_are_sparse():
+def test_rows_come_in_order_though_only_some_are_sparse(monkeypatch):
+    monkeypatch.setattr("q_store.emulator.simulators.SPARSE_STATES", 100)
     own, simulator = large(spread(8))
     angles = np.zeros((40, 8))
     angles[7:9] = np.pi / 2  # too many states for a batch with the others
     angles[np.arange(40), np.arange(40) % 8] += np.pi
     simulator._most = 8
-    found = np.concatenate([batch.dense() for batch in simulator.batches(own.angles(angles))])
+    batches = [batch.dense() for batch in simulator.batches(own.angles(angles))]
+    assert 1 < max(map(len, batches)) < 40
+    found = np.concatenate(batches)
     expected = [np.abs(reference.state(spread(8), None, row)) ** 2 for row in angles]
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -96,16 +99,17 @@ def test_few_states_go_many_rows_at_a_time():
 
 
 @pytest.mark.parametrize(
-    ("circuit", "message"),
+    ("circuit", "size", "message"),
     [
-        (spread(23), r"expected a circuit of at most 22 qubits.*got 23"),
-        (Circuit.build(22, list(spread(22).ops) * 200), r"about 60 s of simulation, got one of about"),
+        (spread(23), 1, r"expected a circuit of at most 22 qubits.*got 23"),
+        (Circuit.build(22, list(spread(22).ops) * 200), 1, r"about 60 s of simulation, got one of about"),
+        (spread(22), 300, r"about 60 s of simulation, got one of about"),
     ],
 )
-def test_what_is_too_large_is_refused_before_it_is_tried(circuit, message):
+def test_what_is_too_large_is_refused_before_it_is_tried(circuit, size, message):
     start = time.process_time()
     with pytest.raises(ImpossibleJobError, match=message) as caught:
-        ideal(circuit, np.full((1, circuit.n_params), 1.0))
+        ideal(circuit, np.full((size, circuit.n_params), 1.0))
     assert caught.value.code == "SimulationTimeout"
     assert time.process_time() - start < 10
 
@@ -118,3 +122,14 @@ def test_a_job_may_ask_for_so_much_and_no_more():
     assert caught.value.code == "SimulationTimeout"
     with pytest.raises(ImpossibleJobError, match="s of simulation"):
         ideal(spread(14), np.full((5, 14), 1.0), Budget(seconds=1e-4))
+
+
+def test_programs_of_many_structures_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("q_store.emulator.simulators._HELD_BYTES", 32 * 2**4 * 17 * 3)  # three runs of a row
+    engine, backends = Engine(), []
+    for gates in range(1, 8):
+        circuit = Circuit.build(4, [op("rx", 0, angles=[theta(0)])] * gates)
+        (found,) = engine.probabilities(circuit, np.array([[0.2]]))
+        assert found[:2] == pytest.approx([np.cos(0.1 * gates) ** 2, np.sin(0.1 * gates) ** 2])
+        backends.append(engine._backend)
+    assert len({id(backend) for backend in backends}) == 3

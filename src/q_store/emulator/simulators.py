@@ -57,10 +57,11 @@ class Engine:
 
     def probabilities(self, circuit: Circuit, params: Reals) -> Reals:
         """Probabilities [S, 2^n] for params[S, P]."""
+        need = 32 * 2**circuit.n_qubits * (len(params) + 16)
         with self._lock:
-            self._held += 32 * 2**circuit.n_qubits * (len(params) + 16)
-            if self._held > _HELD_BYTES:
+            if self._held + need > _HELD_BYTES:
                 self._backend, self._held = LocalBackend(precision="float64"), 0
+            self._held += need
             values = self._backend.run(Job(circuit, None, params, output=Output.PROBABILITIES)).values
         return np.asarray(values)
 
