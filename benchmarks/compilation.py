@@ -100,11 +100,11 @@ def _angle(rng: np.random.Generator, unit: float) -> float:
 
 def unitary(circuit: Circuit) -> Any:
     """By the dense oracle, [2^n, 2^n]."""
-    out = np.eye(2**circuit.n_qubits, dtype=complex)
+    n = circuit.n_qubits
+    out = np.eye(2**n, dtype=complex).reshape(-1)  # a state of 2 n qubits, whose first n are acted on
     for each in circuit.ops:
-        gate = matrix(each, [angle.constant for angle in each.angles])
-        out = np.array([apply(column, gate, each.wires, circuit.n_qubits) for column in out])
-    return out.T
+        out = apply(out, matrix(each, [angle.constant for angle in each.angles]), each.wires, 2 * n)
+    return out.reshape(2**n, 2**n).T
 
 
 def ours(circuit: Circuit) -> Row:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from strategies import NATIVE, circuits, rows
 from tests.circuits.unitaries import unitary
 
 from q_store.backends.local.reference import state
-from q_store.circuits import Circuit, cnot, cz, op, pauliexp, prepare, rotation, rx, ry, rz, theta, x
+from q_store.circuits import Circuit, cnot, cz, encoders, op, pauliexp, prepare, rotation, rx, ry, rz, theta, x
 from q_store.circuits.gates import GATES
 from q_store.circuits.native import Counts, Family, counts, to_native
 from q_store.circuits.native.path import Stop, pulses_between, shortest_path
@@ -21,6 +22,7 @@ from q_store.circuits.native.sphere import X_AXIS, Y_AXIS, Z_AXIS, negated
 from q_store.circuits.serialise import circuit_from_json
 from q_store.circuits.templates import reuploading
 from q_store.errors import GateError
+from q_store.models import zoo
 
 GOLDEN = json.loads((Path(__file__).parent / "native_peers.json").read_text())
 EXAMPLES = settings(max_examples=60)
@@ -312,6 +314,21 @@ def test_half_the_entanglers_on_partial_rotations():
         ours = sum(counts(to_native(circuit_from_json(case["circuit"]), family)).two_qubit for case in cases)
         for peer in ("qiskit-ionq", "cirq-ionq"):
             assert ours <= sum(case[peer][family.value]["two"] for case in cases) / 2
+
+
+def test_the_documented_counts_of_the_zoo():
+    said = (Path(__file__).parents[2] / "docs" / "ionq-native.md").read_text(encoding="utf-8")
+    rows_said = re.findall(r"^\| `(\w+)` \| (.*?) \| (\d+) \| (\d+) \|$", said, re.MULTILINE)
+    found = []
+    for name in ("compact", "lean"):
+        circuit = zoo.definition(name).circuit
+        if circuit.prepare:
+            circuit, _ = encoders.lower(circuit, np.eye(1, circuit.n_features))
+        found.append((name, "as written", counts(circuit)))
+        for family, measured in product(Family, (False, True)):
+            how = f"{family.value.upper()}, {'measured' if measured else 'exact unitary'}"
+            found.append((name, how, counts(to_native(circuit, family, measured=measured))))
+    assert [(name, how, (int(one), int(two))) for name, how, one, two in rows_said] == found
 
 
 def test_counts_leave_the_preparation_out():

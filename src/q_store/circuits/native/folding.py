@@ -13,7 +13,7 @@ cannot be seen in Z, and X flips the measured bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,26 +43,22 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """Where the F phases, M MS angles and N ZZ angles of a native circuit are, and what comes before what.
+    """Where the M MS angles and N ZZ angles are among the A angles of a native circuit, and what comes before what.
 
     Attributes:
-        phases, ms, zz: columns. first: [M], columns of the first phase of each MS. sides: [2 M], the places among the
-            phases of both phases of each MS, the first ones of all first.
-        ms_phase, zz_phase: [M, F] and [N, F], 1 for a gate before a phase, on its qubit.
-        side_phase: [2 M, F], 1 for a side of an MS before a phase, on its qubit.
-        ms_zz: [M, N], how many qubits an MS shares with a later ZZ. ms_end: [M, n], 1 for its qubits.
+        interactions: [M + N], columns of the MS angles, then of the ZZ angles. first: [M], columns of the first phase
+            of each MS. sides: [2 M], columns of the first phases, then of the second ones.
+        turns_over: [M, A], on how many of its qubits a phase or a ZZ angle has an MS before it.
+        shifts: [2 M + N, A], what a phase on either side of an MS before it, and a ZZ before it, add to a phase.
+        ends: [M, n], 1 for the qubits of an MS.
     """
 
-    phases: Columns
-    ms: Columns
-    zz: Columns
+    interactions: Columns
     first: Columns
     sides: Columns
-    ms_phase: Reals
-    zz_phase: Reals
-    side_phase: Reals
-    ms_zz: Reals
-    ms_end: Reals
+    turns_over: Reals
+    shifts: Reals
+    ends: Reals
 
 
 def fold(circuit: Circuit, angles: npt.ArrayLike) -> Folded:
@@ -77,110 +73,107 @@ def fold(circuit: Circuit, angles: npt.ArrayLike) -> Folded:
     """
     layout = _layout(circuit)
     out = np.array(angles, dtype=float, ndmin=2)
-    expected = len(layout.phases) + len(layout.ms) + len(layout.zz)
+    expected = layout.turns_over.shape[1]
     if out.ndim != 2 or out.shape[1] != expected:
         msg = f"expected angles of shape [R, {expected}], got {list(out.shape)}; use circuit.bind of the same circuit"
         raise ShapeError(msg)
-    ms, zz = _take_half_turns(out, layout.ms), _take_half_turns(out, layout.zz)
-    rows = np.flatnonzero(ms.any(axis=1) | zz.any(axis=1))
+    number = np.rint(2 * out[:, layout.interactions])
+    out[:, layout.interactions] -= number / 2
+    half_turns = _odd(number)
+    rows = np.flatnonzero(half_turns.any(axis=1))
     if len(rows):
-        out[rows] = _pushed(layout, out[rows], ms[rows], zz[rows])
-    interactions = out[:, layout.ms]
-    out[:, layout.first] += 0.5 * (interactions < 0)
-    out[:, layout.ms] = np.abs(interactions)
-    phases = out[:, layout.phases]
-    out[:, layout.phases] = phases - np.rint(phases)
-    return Folded(out, _flips(_odd(ms @ layout.ms_end)) if ms.any() else None)
+        out[rows] = _pushed(layout, out[rows], half_turns[rows])
+    ms = layout.interactions[: len(layout.first)]
+    out[:, layout.first] += 0.5 * (out[:, ms] < 0)
+    out[:, ms] = np.abs(out[:, ms])
+    out -= np.rint(out)  # interactions are below 1/2: this concerns phases
+    return Folded(out, _flips(layout, half_turns[:, : len(ms)]))
 
 
 def _odd(values: Reals) -> Reals:
     """1.0 for odd numbers, 0.0 for even ones."""
-    return np.asarray(values - 2 * np.floor(values / 2))
+    halves = np.multiply(values, 0.5)
+    np.floor(halves, out=halves)
+    halves *= -2
+    halves += values
+    return halves
 
 
-def _take_half_turns(angles: Reals, columns: Columns) -> Reals:
-    """Bring the columns into [-1/4, 1/4] and return 1.0 where an odd number of half turns was taken off."""
-    number = np.rint(2 * angles[:, columns])
-    angles[:, columns] -= number / 2
-    return _odd(number)
+def _flips(layout: _Layout, ms: Reals) -> Ints | None:
+    """The flipped bits of each row as a number, qubit 0 the least significant."""
+    if not ms.any():
+        return None
+    bits = _odd(ms @ layout.ends).astype(np.int64)
+    return np.asarray(bits @ (1 << np.arange(bits.shape[1], dtype=np.int64)))
 
 
-def _flips(bits: Reals) -> Ints:
-    """bits [R, n] as numbers [R], qubit 0 the least significant."""
-    return np.asarray(bits.astype(np.int64) @ (1 << np.arange(bits.shape[1], dtype=np.int64)))
-
-
-def _pushed(layout: _Layout, angles: Reals, ms: Reals, zz: Reals) -> Reals:
-    """The angles [R, A] after half turns ms [R, M] and zz [R, N] that leave the entanglers have moved to the end."""
-    out = angles.copy()
-    signs = 1 - 2 * _odd(ms @ layout.ms_phase)
-    phases = signs * angles[:, layout.phases]
-    sides = phases[:, layout.sides] * np.tile(ms, 2)
-    out[:, layout.phases] = phases + 2 * (sides @ layout.side_phase) + (zz @ layout.zz_phase) / 2
-    out[:, layout.zz] *= 1 - 2 * _odd(ms @ layout.ms_zz)
-    return out
+def _pushed(layout: _Layout, angles: Reals, half_turns: Reals) -> Reals:
+    """The angles [R, A] after half turns [R, M + N] that leave the interactions have moved to the end."""
+    n_ms = len(layout.first)
+    ms, zz = half_turns[:, :n_ms], half_turns[:, n_ms:]
+    out = angles
+    if ms.any():
+        signs = _odd(ms @ layout.turns_over)
+        signs *= -2
+        signs += 1
+        out = np.multiply(signs, angles, out=signs)
+    events = np.concatenate([out[:, layout.sides] * np.tile(ms, 2), zz], axis=1)
+    return np.asarray(out + events @ layout.shifts)
 
 
 @dataclass
 class _Seen:
-    """Angles of one kind: their columns, the qubits they act on as rows [., n] of 0 and 1, and when they occur."""
+    """Some angles: their columns, when they occur, and the qubits that they concern as rows [., n] of 0 and 1."""
 
-    n_qubits: int
-    columns: list[int] = field(default_factory=list)
-    qubits: list[Reals] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+    columns: Columns
+    times: Ints
+    qubits: Reals
 
-    def add(self, column: int, qubits: Reals, time: int) -> None:
-        self.columns.append(column)
-        self.qubits.append(qubits)
-        self.times.append(time)
+    @staticmethod
+    def of(entries: list[tuple[int, int, tuple[int, ...]]], n_qubits: int) -> _Seen:
+        """From (column, time, qubits)."""
+        masks = np.zeros((len(entries), n_qubits))
+        for row, (_, _, qubits) in zip(masks, entries, strict=True):
+            row[list(qubits)] = 1
+        columns, times = (np.array([entry[k] for entry in entries], dtype=np.intp) for k in (0, 1))
+        return _Seen(columns, times, masks)
 
-    def before(self, later: _Seen) -> Reals:
-        """[own, later], how many qubits each has in common with a later one."""
-        earlier = np.array(self.times)[:, None] < np.array(later.times)
-        return np.asarray(self.masks @ later.masks.T * earlier)
-
-    @property
-    def masks(self) -> Reals:
-        """[own, n]."""
-        return np.array(self.qubits, dtype=float).reshape(len(self.qubits), self.n_qubits)
+    def before(self, later: _Seen, n_angles: int) -> Reals:
+        """[own, A], how many qubits each has in common with a later one."""
+        out = np.zeros((len(self.columns), n_angles))
+        out[:, later.columns] = self.qubits @ later.qubits.T * (self.times[:, None] < later.times)
+        return out
 
 
 @lru_cache(maxsize=64)
 def _layout(circuit: Circuit) -> _Layout:
-    bits = np.eye(circuit.n_qubits)
-    phases, ms, zz = (_Seen(circuit.n_qubits) for _ in range(3))
-    firsts = []
+    phases: list[tuple[int, int, tuple[int, ...]]] = []
+    interactions: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {"ms": [], "nzz": []}
     used = 0
     for time, op in enumerate(circuit.ops):
         if op.controls or op.gate not in GATES or not GATES[op.gate].native:
             msg = f"expected native gates, got operation {time} ({op.gate}); compile the circuit with to_native first"
             raise GateError(msg)
-        if op.gate == "ms":
-            firsts.append(len(phases.columns))
         if op.gate != "nzz":
-            for k, q in enumerate(op.qubits):
-                phases.add(used + k, bits[q], time)
-        if len(op.qubits) == 2:
-            kind = ms if op.gate == "ms" else zz
-            kind.add(used + len(op.angles) - 1, bits[list(op.qubits)].sum(axis=0), time)
+            phases += [(used + k, time, (q,)) for k, q in enumerate(op.qubits)]
         used += len(op.angles)
-    return _matrices(phases, ms, zz, np.array(firsts, dtype=np.intp))
+        if op.gate in interactions:
+            interactions[op.gate].append((used - 1, time, op.qubits))
+    n = circuit.n_qubits
+    ms, zz = (_Seen.of(interactions[name], n) for name in ("ms", "nzz"))
+    return _matrices(_Seen.of(phases, n), ms, zz, used)
 
 
-def _matrices(phases: _Seen, ms: _Seen, zz: _Seen, firsts: Columns) -> _Layout:
-    sides = np.concatenate([firsts, firsts + 1])
-    side = _Seen(phases.n_qubits, [], [phases.qubits[k] for k in sides], [phases.times[k] for k in sides])
-    columns = np.array(phases.columns, dtype=np.intp)
+def _matrices(phases: _Seen, ms: _Seen, zz: _Seen, n_angles: int) -> _Layout:
+    first = ms.columns - 2
+    sides = np.concatenate([first, first + 1])
+    places = np.searchsorted(phases.columns, sides)
+    side = _Seen(sides, phases.times[places], phases.qubits[places])
     return _Layout(
-        phases=columns,
-        ms=np.array(ms.columns, dtype=np.intp),
-        zz=np.array(zz.columns, dtype=np.intp),
-        first=columns[firsts],
+        interactions=np.concatenate([ms.columns, zz.columns]),
+        first=first,
         sides=sides,
-        ms_phase=ms.before(phases),
-        zz_phase=zz.before(phases),
-        side_phase=side.before(phases),
-        ms_zz=ms.before(zz),
-        ms_end=ms.masks,
+        turns_over=ms.before(phases, n_angles) + ms.before(zz, n_angles),
+        shifts=np.concatenate([2 * side.before(phases, n_angles), zz.before(phases, n_angles) / 2]),
+        ends=ms.qubits,
     )
