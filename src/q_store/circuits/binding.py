@@ -76,7 +76,8 @@ class AngleTable:
         else:
             angles = self.constant + theta @ self.theta.T + x @ self.x.T
             if len(self.slot):
-                angles += (theta[:, self.param] * x[:, self.feature] * self.weight) @ self._to_slot
+                params, features, weights = self._products
+                angles += (theta[:, params] * x[:, features]) @ weights
         return angles
 
     def pull_back(self, d_angles: Reals, x: Reals) -> Reals:
@@ -102,9 +103,15 @@ class AngleTable:
         return out
 
     @cached_property
-    def _to_slot(self) -> Reals:
-        """[N, A]: bilinear entry to its slot."""
-        return np.eye(len(self.constant))[self.slot]
+    def _products(self) -> tuple[Ints, Ints, Reals]:
+        """The U different (param, feature) of the bilinear entries, and their weights [U, A].
+
+        Far fewer than entries in a native circuit, where a virtual Z is in all later phases of its qubit.
+        """
+        pairs, which = np.unique(np.stack([self.param, self.feature]), axis=1, return_inverse=True)
+        weights = np.zeros((pairs.shape[1], len(self.constant)))
+        np.add.at(weights, (which.reshape(-1), self.slot), self.weight)
+        return pairs[0], pairs[1], weights
 
     @cached_property
     def _to_param(self) -> Reals:

@@ -27,6 +27,7 @@ from q_store.errors import GateError, ShapeError
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Columns = npt.NDArray[np.intp]
+ROWS = 64  # at a time: their temporary arrays stay in the cache
 
 
 class Folded(NamedTuple):
@@ -77,34 +78,28 @@ def fold(circuit: Circuit, angles: npt.ArrayLike) -> Folded:
     if out.ndim != 2 or out.shape[1] != expected:
         msg = f"expected angles of shape [R, {expected}], got {list(out.shape)}; use circuit.bind of the same circuit"
         raise ShapeError(msg)
-    number = np.rint(2 * out[:, layout.interactions])
-    out[:, layout.interactions] -= number / 2
+    bits = [_fold_rows(layout, out[first : first + ROWS]) for first in range(0, len(out), ROWS)]
+    flips = np.concatenate(bits) @ (1 << np.arange(circuit.n_qubits, dtype=np.int64))
+    return Folded(out, flips if flips.any() else None)
+
+
+def _fold_rows(layout: _Layout, angles: Reals) -> Ints:
+    """Fold some rows in place and return their flipped bits, [R, n]."""
+    number = np.rint(2 * angles[:, layout.interactions])
+    angles[:, layout.interactions] -= number / 2
     half_turns = _odd(number)
-    rows = np.flatnonzero(half_turns.any(axis=1))
-    if len(rows):
-        out[rows] = _pushed(layout, out[rows], half_turns[rows])
+    if half_turns.any():
+        angles[:] = _pushed(layout, angles, half_turns)
     ms = layout.interactions[: len(layout.first)]
-    out[:, layout.first] += 0.5 * (out[:, ms] < 0)
-    out[:, ms] = np.abs(out[:, ms])
-    out -= np.rint(out)  # interactions are below 1/2: this concerns phases
-    return Folded(out, _flips(layout, half_turns[:, : len(ms)]))
+    angles[:, layout.first] += 0.5 * (angles[:, ms] < 0)
+    angles[:, ms] = np.abs(angles[:, ms])
+    angles -= np.rint(angles)  # interactions are below 1/2: this concerns phases
+    return _odd(half_turns[:, : len(ms)] @ layout.ends).astype(np.int64)
 
 
 def _odd(values: Reals) -> Reals:
     """1.0 for odd numbers, 0.0 for even ones."""
-    halves = np.multiply(values, 0.5)
-    np.floor(halves, out=halves)
-    halves *= -2
-    halves += values
-    return halves
-
-
-def _flips(layout: _Layout, ms: Reals) -> Ints | None:
-    """The flipped bits of each row as a number, qubit 0 the least significant."""
-    if not ms.any():
-        return None
-    bits = _odd(ms @ layout.ends).astype(np.int64)
-    return np.asarray(bits @ (1 << np.arange(bits.shape[1], dtype=np.int64)))
+    return np.asarray(values - 2 * np.floor(values / 2))
 
 
 def _pushed(layout: _Layout, angles: Reals, half_turns: Reals) -> Reals:
@@ -113,10 +108,7 @@ def _pushed(layout: _Layout, angles: Reals, half_turns: Reals) -> Reals:
     ms, zz = half_turns[:, :n_ms], half_turns[:, n_ms:]
     out = angles
     if ms.any():
-        signs = _odd(ms @ layout.turns_over)
-        signs *= -2
-        signs += 1
-        out = np.multiply(signs, angles, out=signs)
+        out = angles * (1 - 2 * _odd(ms @ layout.turns_over))
     events = np.concatenate([out[:, layout.sides] * np.tile(ms, 2), zz], axis=1)
     return np.asarray(out + events @ layout.shifts)
 
