@@ -1,9 +1,9 @@
 # ruff: noqa: S608  # statements are put together from the constants of this file, never from values
 """Every SQL statement of the store: the schema, its migrations, and what reads and writes it.
 
-Standard SQL as far as SQLite and PostgreSQL share it (ON CONFLICT, partial indexes); WITHOUT ROWID and the pragmas are
-SQLite's own. Money is whole nano-units of its currency, so that sums are exact; times are seconds since
-1970; `run` is the number of a run, 0 or '' stands for any in `caps`.
+Standard SQL as far as SQLite and PostgreSQL share it (ON CONFLICT above all); WITHOUT ROWID and the pragmas are SQLite's
+own. Money is whole nano-units of its currency, so that sums are exact; times are seconds since 1970; `run` is the number
+of a run, 0 or '' stands for any in `caps`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ VERSION_1 = (
         state TEXT NOT NULL CHECK(state IN ('INTENT', 'SENT', 'UNCERTAIN', 'DONE', 'FAILED', 'CANCELLED')),
         remote_id TEXT, owner TEXT NOT NULL, lease REAL NOT NULL, times TEXT NOT NULL, reason TEXT NOT NULL,
         created REAL NOT NULL, FOREIGN KEY(run, job) REFERENCES jobs(run, job))""",
-    f"CREATE INDEX open_tickets ON tickets(lease) WHERE state IN {OPEN_STATES}",
+    "CREATE INDEX tickets_by_state ON tickets(state, lease)",
     "CREATE INDEX tickets_of_job ON tickets(run, job)",
     "CREATE TABLE claims(key BLOB PRIMARY KEY, ticket INTEGER NOT NULL REFERENCES tickets) WITHOUT ROWID",
     "CREATE INDEX claims_of_ticket ON claims(ticket)",
