@@ -103,7 +103,8 @@ def test_a_service_of_one_generation(story, generation, url, artifact):
 
 def test_every_format_of_a_sampled_result(story):
     async def tell(user):
-        job = await user.submit(single(1.0, shots=1000, noise={"model": "aria-1", "seed": 3}))
+        given = {"gateset": "qis", "qubits": 3, "circuit": gates(1.0)}  # states 010 and 011: zeros in front show
+        job = await user.submit({**single(shots=1000, noise={"model": "aria-1", "seed": 3}), "input": given})
         shown = await user.get(f"/jobs/{job}")
         assert shown["shots"] == 1000
         assert shown["noise"] == {"model": "aria-1", "seed": 3}
@@ -118,7 +119,7 @@ def test_every_format_of_a_sampled_result(story):
         assert shots != sorted(shots)
         binary = get["ionq.result.probabilities.json.v2"]["probabilities"]["registers"]["output_all"]
         assert {str(int(bits, 2)): p for bits, p in binary.items()} == probabilities
-        assert all(len(bits) == 2 for bits in binary)
+        assert all(len(bits) == 3 for bits in binary)
         first = get["ionq.result.shots.json.v2"]["shots"][0]["registers"]["output_all"]
         assert sum(bit << q for q, bit in enumerate(first)) == int(shots[0])
         assert sum(get["ionq.result.histogram.json.v2"]["histogram"]["registers"]["output_all"].values()) == 1000

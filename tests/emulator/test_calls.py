@@ -92,6 +92,17 @@ def test_slow_replies_meet_the_timeout_of_the_client_and_the_job_is_there(story)
     assert ledger["accepted_jobs"] == 1
 
 
+def test_a_call_goes_on_when_its_client_has_given_up(story):
+    async def tell(user):
+        with pytest.raises(httpx.ReadTimeout):
+            await user.http.post("/jobs", json=single())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(user.submit(single()), 5)
+        await asyncio.sleep(30)
+
+    assert story(tell, rtt=30, http={"timeout": 10})[1]["accepted_jobs"] == 2
+
+
 def test_failed_jobs(story):
     async def tell(user):
         parent, lone = await user.submit(multi(backend="qpu.aria-1")), await user.submit(single())

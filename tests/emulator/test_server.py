@@ -118,3 +118,43 @@ def test_status_waits_for_the_physics():
         released.set()
         assert done(http, name)["status"] == "completed"
         assert http.get(f"/jobs/{name}/results/probabilities").json() == {"0": 1.0}
+
+
+def test_what_is_canceled_is_not_computed():
+    started, released, computed = threading.Semaphore(0), threading.Event(), []
+
+    def compute(received, _backend):
+        computed.append(received.name)
+        started.release()
+        assert released.wait(30)
+        return [{0: 1.0}] * received.size
+
+    with Emulator(compute=compute) as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as http:
+        names = [http.post("/jobs", json=single(name=name)).json()["id"] for name in "abcd"]
+        assert all(started.acquire(timeout=30) for _ in "ab")  # two threads
+        http.put(f"/jobs/{names[2]}/status/cancel").raise_for_status()
+        released.set()
+        assert done(http, names[3])["status"] == "completed"
+        assert done(http, names[2])["status"] == "canceled"
+    assert sorted(computed) == ["a", "b", "d"]
+
+
+def test_a_server_stops_in_spite_of_calls_on_their_way(caplog):
+    failures = []
+
+    def call(url):
+        try:
+            httpx.get(f"{url}/backends", timeout=60)
+        except httpx.TransportError as error:
+            failures.append(error)
+
+    with Emulator(rtt=600) as emulator:
+        thread = threading.Thread(target=call, args=(emulator.url,))
+        thread.start()
+        while not emulator.ledger()["events"].get("calls"):
+            pass
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 10
+    thread.join(10)
+    assert len(failures) == 1
+    assert not caplog.records

@@ -92,7 +92,7 @@ class Front:
             reply = self._spoilt(fault, reply)
         await self._clock.sleep(self._rtt / 2 + (fault.seconds if fault and fault.name == "slow" else 0.0))
         if reply is None:
-            await _drop(scope, receive, number)
+            await _drop(scope, number)
         else:
             await self._send(reply, send)
 
@@ -186,13 +186,11 @@ async def _called(app: ASGIApp, scope: Scope, body: bytes) -> Reply:
     return Reply(start["status"], list(start["headers"]), b"".join(parts))
 
 
-async def _drop(scope: Scope, receive: Receive, number: int) -> None:
+async def _drop(scope: Scope, number: int) -> None:
     """Break the connection: in a server through its extension, in process by the exceptions that a client would see."""
     drop: Callable[[], Awaitable[None]] | None = (scope.get("extensions") or {}).get(DROP)
     if drop is not None:
         await drop()
-        while (await receive())["type"] != "http.disconnect":
-            pass
         return
     if number % 2:
         raise httpx.ReadError("connection reset by peer")

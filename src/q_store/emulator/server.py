@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from q_store.emulator.front import BASE, DROP
 from q_store.errors import ConfigError
 
 BACKLOG = 1_024
+log = logging.getLogger(__name__)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -65,10 +67,17 @@ class _Droppable:
             for each in self.connections:
                 if each.client == scope["client"]:
                     each.transport.abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
-        if scope["type"] == "http":
-            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), DROP: drop}}
-        await self._app(scope, receive, send)
+        extended = {**scope, "extensions": {**(scope.get("extensions") or {}), DROP: drop}}
+        try:
+            await self._app(extended, receive, send)
+        except asyncio.CancelledError:  # the server stops; its log shall not show that as an error
+            await drop()
+        except Exception:
+            log.exception("a call failed")
+            raise
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:
@@ -80,10 +89,11 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="critical",  # errors are logged here, and by the service
         access_log=False,  # lines of a log must not hold keys, and an hour of load not fill a disk
         date_header=False,  # the emulator has a clock of its own
         server_header=False,
+        proxy_headers=False,  # the client of a connection is the one that it is dropped by
         timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
     )
