@@ -176,6 +176,7 @@ def test_partial_entanglers_are_used_as_they_are(family):
         ([cnot(0, 1), rz(0.3, 1), cnot(0, 1)], 1),
         ([cnot(0, 1), cnot(1, 0), cnot(0, 1), op("swap", 0, 1)], 0),
         ([cnot(0, 1), cnot(1, 0)], 2),
+        ([rotation("XX", theta(0), 0, 1), rotation("ZZ", theta(1), 0, 1), rotation("XX", theta(2), 1, 0)], 2),
         ([cz(0, 1), cz(1, 2), cz(0, 1)], 1),
         ([rotation("XX", math.pi, 0, 1)], 0),
         ([rotation("XX", 0.2, 0, 1), rotation("YY", 0.3, 0, 1), rotation("ZZ", 0.4, 0, 1)] * 2, 3),

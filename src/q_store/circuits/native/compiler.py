@@ -2,7 +2,8 @@
 
 1. `simplify`, then every operation as rotations of one and two qubits (`turns`).
 2. Constant local gates move to the end, equal rotations merge (`network`).
-3. Runs of constant rotations on one pair become at most three (`weyl`).
+3. Quarter turns around one rotation collapse (`reductions`), runs of constant rotations on one pair become at most
+   three (`weyl`).
 4. Each qubit takes the cheapest way through its gates (`path`), written as native gates with virtual Z (`pulses`).
 
 Everything works on symbolic angles, once per structure; nothing depends on values but which constants are equal.
@@ -14,8 +15,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from q_store.circuits.circuit import Circuit
-from q_store.circuits.native.network import Network, blocks, collapsed, from_zero, without_unseen
+from q_store.circuits.native.network import Network
 from q_store.circuits.native.pulses import Family, write
+from q_store.circuits.native.reductions import blocks, collapsed, from_zero, without_unseen
 from q_store.circuits.native.sphere import Z_AXIS, inverse, turned
 from q_store.circuits.native.turns import Turn, turns
 from q_store.circuits.native.weyl import shortest

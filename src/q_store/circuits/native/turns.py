@@ -61,14 +61,14 @@ def turns(op: Op, n_qubits: int) -> list[Turn]:
         a, b = op.qubits
         exchange = controlled_phase((*op.controls, a, b), Angle.of(PI), n_qubits)
         return [*_cnot(b, a), *_hadamard(b), *exchange, *_hadamard(b), *_cnot(b, a)]
-    if gate_is_constant(op):
+    if _is_constant(op):
         return _controlled_constant(op, n_qubits)
     if op.gate in {"gpi", "gpi2", "ms"}:
         return _controlled_native(op, n_qubits)
     return _controlled_factors(_factors(op), op, n_qubits)
 
 
-def gate_is_constant(op: Op) -> bool:
+def _is_constant(op: Op) -> bool:
     """Whether it is a single-qubit gate without angles."""
     return op.gate != PAULIEXP and len(op.qubits) == 1 and not op.angles
 
@@ -86,12 +86,10 @@ def _factors(op: Op) -> list[tuple[str, Angle]]:
 def _string(letters: str, qubits: Qubits, angle: Angle) -> list[Turn]:
     """exp(-i angle/2 P) of a Pauli string."""
     support = [(q, AXES[letter]) for letter, q in zip(letters, qubits, strict=True) if letter != "I"]
-    if not support:
-        return []
-    before, (kept, axis) = _gathered(support[: len(support) - 1]) if len(support) > 1 else ([], support[0])
-    if len(support) == 1:
-        return [Turn((kept,), (axis,), angle)]
-    last, other = support[-1]
+    if len(support) < 2:
+        return [Turn((qubit,), (axis,), angle) for qubit, axis in support]
+    *gathered, (last, other) = support
+    before, (kept, axis) = _gathered(gathered)
     return [*before, Turn((kept, last), (axis, other), angle), *_reversed(before)]
 
 
