@@ -183,12 +183,17 @@ def test_partial_entanglers_are_used_as_they_are(family):
         ([cnot(0, 1), rz(theta(0), 1), op("x", 1), rx(theta(1), 1), rz(theta(2), 0), cnot(0, 1)], 1),
         ([cnot(0, 1), rz(theta(0), 1), cnot(1, 2), cnot(0, 1)], 3),
         ([cnot(0, 1), rotation("XX", theta(0), 0, 1), cnot(0, 1)], 0),
+        ([rotation("ZX", -math.pi / 2, 0, 1), ry(theta(0), 1), rotation("ZX", math.pi / 2, 0, 1)], 1),
         ([cnot(0, 1), cnot(1, 2), rz(theta(0), 2), cnot(1, 2), cnot(0, 1)], 3),
         ([op("x", 2, controls=[0, 1]), op("x", 2, controls=[0, 1])], 0),
     ],
 )
 def test_entanglers_merge_and_vanish(family, ops, expected):
-    assert costs(*ops, family=family).two_qubit == expected
+    circuit = Circuit.build(1 + max(q for each in ops for q in each.wires), ops)
+    native = to_native(circuit, family)
+    assert counts(native).two_qubit == expected
+    params = [0.3, 0.7, 1.1][: circuit.n_params]
+    assert infidelity(unitary(native, None, params), unitary(circuit, None, params)) < 1e-13
 
 
 @families
