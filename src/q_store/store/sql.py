@@ -1,9 +1,9 @@
 # ruff: noqa: S608  # statements are put together from the constants of this file, never from values
 """Every SQL statement of the store: the schema, its migrations, and what reads and writes it.
 
-Standard SQL as far as SQLite and PostgreSQL share it (ON CONFLICT above all); WITHOUT ROWID and the pragmas are SQLite's
-own. Money is whole nano-units of its currency, so that sums are exact; times are seconds since 1970; `run` is the number
-of a run, 0 or '' stands for any in `caps`.
+Standard SQL as far as SQLite and PostgreSQL share it (ON CONFLICT above all); WITHOUT ROWID and the pragmas are
+SQLite's own. Money is whole nano-units of its currency, so that sums are exact; times are seconds since 1970; `run` is
+the number of a run, 0 or '' stands for any in `caps`.
 """
 
 from __future__ import annotations
