@@ -260,7 +260,7 @@ async def json_object(call: Call) -> dict[str, Any]:
     body = await call.body()
     try:
         value = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Refusal(400, "expected a JSON object as the body, got something else")

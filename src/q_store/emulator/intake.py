@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def _failing(job: dict[str, Any], failure: Failure) -> Intake:
         backend=job["backend"],
         name=job.get("name"),
         metadata=metadata if isinstance(metadata, dict) else None,
-        shots=int(shots) if shots.isdigit() else 100,
+        shots=int(shots) if re.fullmatch("[0-9]{1,7}", shots) else 100,
         session=None,
         dry_run=False,
         settings=job["settings"] if isinstance(job.get("settings"), dict) else {},

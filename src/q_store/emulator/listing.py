@@ -43,7 +43,7 @@ def page_length(text: str | None) -> int:
     """Of the query's `limit`: 25 unless asked, 1,000 at most."""
     if text is None:
         return PAGE
-    if not text.isdigit() or int(text) < 1:
+    if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
         raise Refusal(400, f"expected limit as an integer from 1 to {LONGEST_PAGE}, got {text!r}", ["limit"], "query")
     return min(int(text), LONGEST_PAGE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.requests import Request as Call
@@ -189,6 +190,6 @@ def _machine(call: Call) -> Machine:
 
 def _integer(query: Any, key: str, default: int, least: int, most: int) -> int:
     text = query.get(key, str(default))
-    if not text.isdigit() or not least <= int(text[:12]) <= most:
+    if not re.fullmatch("[0-9]{1,12}", text) or not least <= int(text) <= most:
         raise Refusal(400, f"expected {key} as an integer from {least} to {most}, got {text!r}", [key], "query")
     return int(text)

@@ -12,7 +12,18 @@ import numpy as np
 from q_store.emulator import listing, views
 from q_store.emulator.faults import Faults
 from q_store.emulator.ledger import Hashes, Ledger, digest
-from q_store.emulator.records import COMPLETED, Failure, Ints, Reals, Record, Request, State, child_number, job_id
+from q_store.emulator.records import (
+    COMPLETED,
+    Failure,
+    Ints,
+    Reals,
+    Record,
+    Request,
+    State,
+    child_id,
+    child_number,
+    job_id,
+)
 from q_store.emulator.refusal import Refusal, no_job
 from q_store.emulator.schedule import Booking, Schedule, SlotPer
 from q_store.emulator.sessions import Sessions
@@ -173,7 +184,12 @@ class Service:
             child = child_number(record.id, name)
         except ValueError:
             raise no_job(name) from None
-        if not record.request.multi or child >= record.size or record.deleted[child]:
+        if (
+            not record.request.multi
+            or child >= record.size
+            or child_id(record.id, child) != name
+            or record.deleted[child]
+        ):
             raise no_job(name)
         return record, child
 

@@ -14,6 +14,8 @@ PROJECT = "00000000-0000-4000-8000-0000000000e1"
 USER = "00000000-0000-4000-8000-0000000000e2"
 KEY = "00000000-0000-4000-8000-0000000000e3"
 MAX_SESSIONS = 1_000
+MOST = 1_000_000
+"""Of any limit: jobs, minutes (two years) or money."""
 
 
 @dataclass(slots=True)
@@ -128,9 +130,13 @@ def _check_limits(settings: Any) -> None:
         raise Refusal(400, f"expected settings as an object, got {type(settings).__name__}", ["settings"])
     cost = settings.get("cost_limit")
     given = {key: settings.get(key) for key in ("job_count_limit", "duration_limit_min")}
-    given["cost_limit"] = cost.get("value") if isinstance(cost, Mapping) else cost
+    if cost is not None and not isinstance(cost, Mapping):
+        raise Refusal(
+            400, f"expected cost_limit as an object with unit and value, got {cost!r}", ["settings.cost_limit"]
+        )
+    given["cost_limit"] = None if cost is None else cost.get("value")
     for key, value in given.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise Refusal(400, f"expected a positive number as {key}, got {value!r}", [f"settings.{key}"])
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
+            raise Refusal(400, f"expected a number above 0, up to {MOST}, as {key}, got {value!r}", [f"settings.{key}"])
