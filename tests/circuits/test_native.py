@@ -298,6 +298,16 @@ def test_before_an_ms_gate_one_pulse_a_qubit_is_enough(seed, number):
     assert length(Z_AXIS, path, end) <= number + 2
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1))
+def test_one_way_serves_ms_gates_of_two_axes(seed):
+    """n1 × n2 is at right angles to both, so there is nothing to pay between them."""
+    axes = np.random.default_rng(seed).normal(size=(3, 3))
+    first, second, end = (tuple(axis / np.linalg.norm(axis)) for axis in axes)
+    path = shortest_path(Z_AXIS, [Stop(first, across=True), Stop(second, across=True)] * 4, end)
+    assert length(Z_AXIS, path, end) <= 4
+
+
 # ---------------------------------------------------------------------------------------------------------------- peers
 
 
