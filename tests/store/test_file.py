@@ -85,6 +85,18 @@ def test_a_closed_store_says_so(path):
         store.runs.all()
 
 
+def test_a_fork_opens_a_store_of_its_own(path, monkeypatch):
+    """SQLite's connections do not survive a fork, and the leases are the parent's."""
+    with begun(Store(path, clock=Clock())) as store:
+        store.tickets.intend(intent(part("a")))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: 1)
+            with pytest.raises(StoreError, match="in the process that opened it"):
+                store.runs.all()
+            store.close()
+        assert store.tickets.open()[0].lease > 0
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 

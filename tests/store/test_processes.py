@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from tests.store.parts import begun, intent, part
+from tests.store.parts import Clock, begun, intent, part
 
 from q_store.store import Amounts, Caps, Store
 
+HOLDER = """
+import sys
+from q_store.store import Store
+from tests.store.parts import intent, part
+store = Store(sys.argv[1], lease=1000.0)
+store.tickets.intend(intent(part("theirs")))
+with store.transaction():
+    store.runs.note("run", [("theirs", {})])
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, PROCESSES = 40, 3
 
@@ -45,3 +57,20 @@ def test_processes_share_a_cap_and_their_purchases(results):
     assert sum(store.journal.read("run", 0).measured.shots) == 50 * 200
     assert sum(each["adopted"] for each in got) == 10
     assert store.tickets.open() == []
+
+
+@pytest.mark.kill
+def test_a_process_that_is_killed_in_a_transaction_stops_nobody(tmp_path):
+    """Its transaction is undone, its ticket waits for the end of its lease, as its owner could still live."""
+    path, clock = tmp_path / "s.db", Clock(time.time())
+    with begun(Store(path, clock=clock)) as store:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", HOLDER, path], cwd=ROOT, **pipes) as holder:
+            assert holder.stdout.readline() == b"ready\n"
+            holder.kill()
+        store.runs.note("run", [("ours", {})])
+        assert [note.kind for note in store.runs.notes("run")] == ["ours"]
+        assert store.tickets.adopt() == []
+        clock.now += 2000
+        assert [ticket.fingerprint for ticket in store.tickets.adopt()] == ["theirs"]
+        store.check()

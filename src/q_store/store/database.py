@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +60,7 @@ class Database:
     ) -> None:
         self.path = path
         self._busy = busy
+        self._process = os.getpid()
         self._mutex = threading.RLock()
         self._depth = 0
         self._lock = Lock(path)
@@ -83,8 +85,8 @@ class Database:
 
     @property
     def is_open(self) -> bool:
-        """Whether `close` was not called."""
-        return self._connection is not None
+        """Whether it was opened by this process and not closed."""
+        return self._connection is not None and self._process == os.getpid()
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -173,6 +175,8 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreError(f"expected an open store, got {self._name} after close(); open it again")
+        if self._process != os.getpid():
+            raise StoreError(f"expected {self._name} in the process that opened it, got a fork; open it here anew")
         return self._connection
 
     @property
@@ -272,7 +276,7 @@ class Database:
 
 def _suspect(path: Path | None, *, alone: bool) -> bool:
     """Whether to read the file before it is used: after a crash its last user's log is still there, or it is small."""
-    if path is None or not path.exists():
+    if path is None or not os.path.exists(path):  # noqa: PTH110  # Path.exists raises where it may not look
         return False
     log = path.with_name(f"{path.name}-wal")
     return path.stat().st_size <= _SMALL or (alone and log.exists() and log.stat().st_size > 0)

@@ -57,14 +57,14 @@ class Samples:
         if not len(answered):
             return
         with self._database.write():
-            self.add(
+            self._add(
                 [keys[r] for r in answered.tolist()],
                 measured.take(answered),
                 self._circuits.origin(circuit, domain),
                 max_age,
             )
 
-    def add(self, keys: Sequence[bytes], measured: Measured, origin: int, max_age: float | None) -> None:
+    def _add(self, keys: Sequence[bytes], measured: Measured, origin: int, max_age: float | None) -> None:
         """`merge` of answered rows of a known origin, within a transaction."""
         n = measured.distributions.n_qubits
         unique = sorted(set(keys))  # in the order of the table: neighbours share pages

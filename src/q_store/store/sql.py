@@ -83,7 +83,7 @@ USE_WAL = "PRAGMA journal_mode = WAL"
 SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -32000",
+    "PRAGMA cache_size = -64000",
     "PRAGMA trusted_schema = OFF",
 )
 QUICK_CHECK, FULL_CHECK, FOREIGN_KEY_CHECK = (

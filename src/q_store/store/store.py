@@ -112,7 +112,7 @@ class Store:
 def _check_place(path: Path | None) -> None:
     if path is None:
         return
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where it may not look; the lock says why
         raise StorageError(f"expected a file for the store, got the folder {path}; add a name, e.g. {path / 'runs.db'}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112
         raise StorageError(f"expected a folder for the store at {path.parent}, got none; make it, or choose another")

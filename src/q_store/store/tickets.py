@@ -130,7 +130,8 @@ class Tickets:
             max_age: of samples that these may be added to, see `Samples.merge`.
 
         Returns:
-            What was kept, a row for each circuit: use this rather than `answer`, as a resumed run will.
+            What was kept, a row for each circuit. Use this rather than `answer`, as a resumed run will; where the
+            journal had shots before, read the journal.
 
         Raises:
             StoreError: where the ticket is closed, or another process has adopted it: then its result is not ours.
