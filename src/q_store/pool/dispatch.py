@@ -1,0 +1,143 @@
+"""The next slice of a batch: which waiting circuits, to whom. Reads the state, changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from q_store.pool import policy
+from q_store.pool.batches import Batch
+from q_store.pool.breaker import Health
+from q_store.pool.members import Load, Member
+from q_store.pool.settings import PoolSettings
+from q_store.pool.slices import Flight, Parcel
+
+_HEDGE = 0.7
+"""A circuit is given to a second member that needs less than this share of the time it is still expected to take."""
+_GUESS = (0.0, 0.01)
+"""Latency and pace where nothing is known of any member; only their ratios matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The first `size` circuits of a waiting parcel, for a member."""
+
+    member: str
+    parcel: Parcel
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """At most `size` circuits of a slice on its way, for a second member."""
+
+    member: str
+    flight: Flight
+    size: int
+
+
+def loads(batch: Batch, members: Mapping[str, Member], now: float) -> list[Load]:
+    """How those stand that may work on the batch; who is on trial is not counted on."""
+    working = [member for name, member in members.items() if name in batch.allowed and member.works]
+    fits = [member.speed.fit() for member in working if member.speed.known]
+    guess = _GUESS
+    if fits:
+        guess = sum(fit[0] for fit in fits) / len(fits), len(fits) / sum(1 / fit[1] for fit in fits)
+    return [member.load(now, guess) for member in working]
+
+
+def next_cut(batch: Batch, members: Mapping[str, Member], now: float, settings: PoolSettings) -> Cut | None:
+    """The next slice from the waiting circuits; None: nothing more can or should be sent now."""
+    if not batch.waits:
+        return None
+    trial = _trial(batch, members, now)
+    if trial is not None:
+        return trial
+    all_loads = loads(batch, members, now)
+    for parcel, waiting in batch.parcels():
+        able = [load for load in all_loads if load.spec.name not in parcel.failed_at]
+        if not any(load.free for load in able):
+            continue
+        size, load = _best(batch, waiting, able, settings)
+        if size:
+            return Cut(load.spec.name, parcel, min(size, parcel.cap))
+    return None
+
+
+def _trial(batch: Batch, members: Mapping[str, Member], now: float) -> Cut | None:
+    """A single circuit, one that failed least, for a member that a probe has just found alive."""
+    for name, member in members.items():
+        if member.breaker.health is Health.TRIAL and name in batch.allowed and member.free(now):
+            for parcel, _ in reversed(list(batch.parcels())):
+                if name not in parcel.failed_at:
+                    return Cut(name, parcel, 1)
+    return None
+
+
+def _best(batch: Batch, waiting: int, able: Sequence[Load], settings: PoolSettings) -> tuple[int, Load]:
+    """(circuits, load) of the member with a free place that begins first; 0 where all leave them to busy ones."""
+    chosen = policy.preferred(waiting * batch.work, able, settings)
+    free = sorted((load for load in chosen if load.free), key=lambda load: (load.flights, load.ready, load.pace))
+    if len(batch.allowed) == 1 and free:  # nobody to balance with
+        places = free[0].flights + free[0].free
+        return min(math.ceil(waiting / places), free[0].spec.max_slice), free[0]
+    end = policy.level(waiting * batch.work, chosen)
+    for load in free:
+        share = (end - load.ready) / (load.pace * batch.work)
+        size = policy.size(waiting, batch.work, share, load, settings)
+        if size:
+            return size, load
+    if free and not any(load.flights or not load.free for load in chosen):
+        return 1, free[0]  # nobody to leave it to
+    return 0, able[0]
+
+
+def next_hedge(batch: Batch, members: Mapping[str, Member], now: float) -> Hedge | None:
+    """Circuits of a late free member for an idle free one that would be done much sooner."""
+    idle = [load for load in loads(batch, members, now) if not load.flights and load.free and _may_hedge(load)]
+    if not idle:
+        return None
+    late = [(eta, flight) for flight, eta in etas(batch, members, now) if not members[flight.member].spec.price]
+    for eta, flight in sorted(late, key=lambda entry: -entry[0]):
+        helpers = [load for load in idle if load.spec.name not in flight.parcel.failed_at | {flight.member}]
+        left = len(batch.single(flight)) if helpers else 0
+        for load in sorted(helpers, key=lambda load: load.pace) if left else ():
+            size = min(math.ceil(left / len(helpers)), load.spec.max_slice)
+            if load.latency + size * batch.work * load.pace < _HEDGE * (eta - now):
+                return Hedge(load.spec.name, flight, size)
+    return None
+
+
+def _may_hedge(load: Load) -> bool:
+    return load.known and not load.spec.price
+
+
+def etas(batch: Batch, members: Mapping[str, Member], now: float) -> list[tuple[Flight, float]]:
+    """(slice, when it should end) of all slices of the batch that are not canceled; never where its member is down."""
+    standing = {load.spec.name: load for load in loads(batch, members, now)}
+    found = []
+    for name, member in members.items():
+        load = standing.get(name)
+        timed = [(flight, math.inf) for flight in member.flights.values()]
+        if load is not None:
+            timed = member.etas(now, load.latency, load.pace)
+        found += [(flight, eta) for flight, eta in timed if flight.batch == batch.name and not flight.canceled]
+    return found
+
+
+def to_recall(
+    batch: Batch, members: Mapping[str, Member], now: float, settings: PoolSettings
+) -> tuple[list[Flight], float]:
+    """(Slices that take far too long while somebody else is idle, the next time at which there may be one)."""
+    idle = {load.spec.name for load in loads(batch, members, now) if not load.flights and load.free}
+    slow, then = [], math.inf
+    for flight, _ in etas(batch, members, now) if idle and not batch.waits else ():
+        if flight.hedged or not idle - flight.parcel.failed_at - {flight.member}:
+            continue
+        at = flight.sent + settings.recall * flight.expected + settings.recall_after
+        if at <= now:
+            slow.append(flight)
+        else:
+            then = min(then, at)
+    return slow, then

@@ -1,0 +1,77 @@
+"""Who gets how many circuits: arithmetic on loads, without state.
+
+The waiting circuits are shared out so that all members would end at the same time T (`level`). A member then takes not
+its whole share but a part of it, less and less towards the end (guided self-scheduling; Polychronopoulos and Kuck,
+IEEE Trans. Comput. C-36, 1425 (1987)), so that an error in its speed is made up for later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from q_store.pool.members import Load
+from q_store.pool.settings import PoolSettings
+
+_GROWTH = 4
+"""A slice has at most this many times the circuits of the largest that the member answered."""
+_FIRST = 128
+"""The first slices of a free member have this part of the circuits; of a paid one, a single circuit."""
+_FIRST_AT_ONCE = 2
+"""Slices that a free member gets before its speed is known: the second hides the latency."""
+
+
+def level(work: float, loads: Sequence[Load]) -> float:
+    """T in seconds from now with sum over members of max(0, T - ready) / pace = work."""
+    speed = weighted = 0.0
+    for load in sorted(loads, key=lambda each: each.ready):
+        if speed and (work + weighted) / speed <= load.ready:
+            break
+        speed += 1 / load.pace
+        weighted += load.ready / load.pace
+    return (work + weighted) / speed
+
+
+def preferred(work: float, loads: Sequence[Load], settings: PoolSettings) -> list[Load]:
+    """The most preferred members that together end soon enough: before (1 + thrift) times the T of all."""
+    ranks = sorted({load.spec.rank for load in loads})
+    if len(ranks) == 1:
+        return list(loads)
+    first = [load for load in loads if load.spec.rank == ranks[0]]
+    if not any(load.known for load in loads) and max(load.waited for load in first) < settings.hush:
+        return first
+    most = (1 + settings.thrift) * level(work, loads)
+    for rank in ranks:
+        chosen = [load for load in loads if load.spec.rank <= rank]
+        if level(work, chosen) <= most:
+            return chosen
+    return list(loads)
+
+
+def first(waiting: int, load: Load) -> int:
+    """Circuits of a slice for a member whose speed is not known."""
+    if load.spec.price:
+        return int(not load.flights)
+    return math.ceil(waiting / _FIRST) if load.flights < _FIRST_AT_ONCE else 0
+
+
+def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings) -> int:
+    """Circuits of the next slice of a member; 0: it leaves them to others.
+
+    Args:
+        waiting: circuits.
+        each: work of one.
+        share: circuits that the member would run until T.
+        load: of the member.
+        settings: `grain` is used.
+    """
+    if share < 0.5:
+        return 0
+    slots = load.spec.max_in_flight
+    if not load.known:
+        wanted = first(waiting, load)
+    else:
+        grain = max(settings.grain, load.latency / slots) / (load.pace * each)
+        wanted = math.ceil(max(share / (2 * slots), min(share, grain)))
+        wanted = min(wanted, _GROWTH * load.largest)
+    return min(wanted, waiting, load.spec.max_slice)

@@ -1,0 +1,56 @@
+"""How a pool decides: every figure that the decisions use, in one place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from q_store.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """Figures of the decisions. Times are seconds.
+
+    Attributes:
+        allow_mixed: whether members of different noise domains may answer one call.
+        hedge: whether circuits of a late free member are also given to an idle free one.
+        thrift: a less preferred (dearer, or of lower priority) member works only where without it the circuits would
+            take more than 1 + thrift times as long.
+        hush: how long the most preferred members work alone while no speed is known.
+        grain: no slice is cut shorter than this, where the speed is known.
+        failures: failed slices in a row that open the breaker of a member.
+        recent: so many of the last slices are remembered; the breaker opens too when half of them failed.
+        pause, longest_pause: how long an open breaker waits before it probes: doubles from the one to the other.
+        tries: failures of a circuit after which no member is asked twice.
+        quota, refill: tokens for asking a member for a circuit again that it failed; an answered slice brings refill.
+        recall, recall_after: a slice that cannot be hedged and takes longer than recall times what was expected plus
+            recall_after is canceled when somebody else is idle; its circuits go there once the cancel is confirmed.
+
+    Raises:
+        ConfigError: for a figure out of range.
+    """
+
+    allow_mixed: bool = False
+    hedge: bool = True
+    thrift: float = 0.5
+    hush: float = 1.0
+    grain: float = 0.02
+    failures: int = 3
+    recent: int = 10
+    pause: float = 1.0
+    longest_pause: float = 60.0
+    tries: int = 6
+    quota: float = 20.0
+    refill: float = 0.5
+    recall: float = 4.0
+    recall_after: float = 30.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            least = 1 if each.name in {"failures", "recent", "tries"} else 0
+            if not (math.isfinite(value) and value >= least):
+                raise ConfigError(f"expected {each.name} of {least} or more, got {value!r}")
+        if not 0 < self.pause <= self.longest_pause:
+            raise ConfigError(f"expected 0 < pause <= longest_pause, got {self.pause} and {self.longest_pause}")

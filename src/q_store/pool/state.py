@@ -1,0 +1,385 @@
+"""The pool decides: events and the time in, actions out. No clock, no I/O, no coroutine; see `q_store.pool`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from q_store.backends.base import Missing
+from q_store.errors import ConfigError, InputError, suggestion
+from q_store.jobs import Status
+from q_store.pool import dispatch
+from q_store.pool.actions import Action, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
+from q_store.pool.batches import Batch
+from q_store.pool.breaker import Health
+from q_store.pool.events import (
+    Accepted,
+    Answered,
+    Asked,
+    Break,
+    Broke,
+    Event,
+    Probed,
+    Reported,
+    Tick,
+    Withdrawn,
+)
+from q_store.pool.members import Member, MemberSpec, Needs, choose
+from q_store.pool.quota import Quota
+from q_store.pool.settings import PoolSettings
+from q_store.pool.slices import Flight, Ints, Parcel
+
+_LATE = 3.0
+"""A slice whose circuits a second member answered first counts as failed beyond this many times the expected time."""
+_CUT = 4
+"""Circuits of a slice that failed as a whole go out again in pieces of this part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A member at a glance.
+
+    Attributes:
+        name: of the member. health: of its breaker. reason: why it is not working.
+        speed: units of work a second, latency in seconds; None before its first answer.
+        in_flight: slices it has. window: slices it may have. paused: seconds for which it throttles.
+        answered, failed: circuits so far.
+    """
+
+    name: str
+    health: Health
+    reason: str
+    speed: float | None
+    latency: float | None
+    in_flight: int
+    window: int
+    paused: float
+    answered: int
+    failed: int
+
+
+class PoolState:
+    """What the pool knows. Not thread-safe; the time of an event is never before that of the one before.
+
+    Args:
+        members: in order of preference, all else equal.
+        settings: figures of the decisions.
+
+    Raises:
+        ConfigError: without members, or with two of one name.
+    """
+
+    def __init__(self, members: Sequence[MemberSpec], settings: PoolSettings | None = None) -> None:
+        names = [spec.name for spec in members]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"expected members of different names, got {', '.join(names) or 'none'}; rename one")
+        self.settings = settings or PoolSettings()
+        self._members = {spec.name: Member(spec, self.settings) for spec in members}
+        self._batches: dict[int, Batch] = {}
+        self._flights: dict[int, Flight] = {}
+        self._quota = Quota(self.settings.quota, self.settings.refill)
+        self._slices = 0
+        self._actions: list[Action] = []
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            Asked: self._asked,
+            Accepted: self._accepted,
+            Answered: self._answered,
+            Broke: self._broke,
+            Probed: self._probed,
+            Reported: self._reported,
+            Tick: lambda _event, _now: None,
+            Withdrawn: self._withdrawn,
+        }
+
+    def choose(self, jobs: Sequence[Needs], noise_id: str | None = None) -> list[frozenset[str]]:
+        """Who may run each job of a call: members of one noise domain, unless mixing is allowed.
+
+        Args:
+            jobs: of the call.
+            noise_id: of a run that is resumed: that domain and no other.
+
+        Raises:
+            CapabilityError: when no domain can run all of them; says what each member can do.
+        """
+        specs = [member.spec for member in self._members.values() if member.breaker.health is not Health.BARRED]
+        score = {name: float(member.works) for name, member in self._members.items()}
+        specs = specs or [member.spec for member in self._members.values()]
+        return choose(specs, jobs, score, noise_id, mixed=self.settings.allow_mixed)
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """What to do about an event at time `now`, in this order. Events of slices that ended are ignored.
+
+        Raises:
+            InputError: for an unknown member, a batch asked for twice or of no circuits, or members that would be mixed
+                though they must not. Nothing has changed then.
+        """
+        actions: list[Action] = []
+        self._actions = actions
+        self._handlers[type(event)](event, now)
+        for batch in list(self._batches.values()):
+            self._serve(batch, now)
+        wake = self._wake(now)
+        if wake is not None:
+            actions.append(Wake(wake))
+        return actions
+
+    def standing(self, now: float) -> list[Standing]:
+        """All members at a glance."""
+        found = []
+        for name, member in self._members.items():
+            breaker, known = member.breaker, member.speed.known
+            latency, pace = member.speed.fit() if known else (None, None)
+            found.append(
+                Standing(
+                    name=name,
+                    health=breaker.health,
+                    reason=breaker.reason,
+                    speed=1 / pace if pace else None,
+                    latency=latency,
+                    in_flight=len(member.flights),
+                    window=int(member.window),
+                    paused=max(0.0, member.paused_until - now),
+                    answered=member.answered,
+                    failed=member.failed,
+                )
+            )
+        return found
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def _asked(self, event: Asked, _now: float) -> None:
+        for name in event.members:
+            self._member(name)
+        if event.batch in self._batches or event.count < 1 or not event.members or not event.work > 0:
+            raise InputError(f"expected a fresh batch of 1 circuit or more, of work above 0, for somebody, got {event}")
+        domains = sorted({self._members[name].spec.noise_id for name in event.members})
+        if len(domains) > 1 and not self.settings.allow_mixed:
+            msg = (
+                f"expected members of one noise domain, got {', '.join(domains)}; choose the members of one, or set "
+                "allow_mixed"
+            )
+            raise InputError(msg)
+        batch = self._batches[event.batch] = Batch(event)
+        for name in event.members:
+            if self._members[name].breaker.health is Health.BARRED:
+                batch.barred[name] = self._members[name].breaker.reason
+
+    def _accepted(self, event: Accepted, now: float) -> None:
+        flight = self._flights.get(event.slice)
+        if flight is not None and event.due is not None:
+            flight.expected = now - flight.sent + event.due
+
+    def _answered(self, event: Answered, now: float) -> None:
+        flight, batch = self._land(event.slice)
+        if flight is None:
+            return
+        member = self._members[flight.member]
+        size = len(flight.numbers)
+        answered = np.ones(size, dtype=bool)
+        answered[list(event.missing)] = False
+        count = int(answered.sum())
+        member.ended(flight, now, answered=count)
+        if count * 2 > size:
+            member.breaker.succeeded()
+            self._quota.succeeded()
+        elif not flight.canceled:
+            member.breaker.failed(now, next(iter(event.missing.values())).reason)
+        if batch is not None:
+            places = np.flatnonzero(answered & ~batch.settled[flight.numbers])
+            if len(places):
+                self._actions.append(Keep(flight.name, batch.name, places, flight.numbers[places]))
+                batch.settle(flight.numbers[places])
+            self._missing(batch, flight, event.missing, whole=not count)
+            self._drop_losers(batch, now)
+
+    def _broke(self, event: Broke, now: float) -> None:
+        flight, batch = self._land(event.slice)
+        if flight is None:
+            return
+        member = self._members[flight.member]
+        member.ended(flight, now, answered=0)
+        self._blame(member, batch, event, now, canceled=flight.canceled)
+        if batch is None:
+            return
+        lost = batch.lost(flight.numbers)
+        if event.kind is Break.UNCERTAIN:
+            self._give_up(batch, lost, event.reason, uncertain=True)
+        elif event.kind in {Break.FAILED, Break.CANCELED}:
+            self._fail(batch, flight, lost, whole=event.kind is Break.FAILED)
+        else:
+            batch.add(flight.parcel, lost)
+
+    def _blame(self, member: Member, batch: Batch | None, event: Broke, now: float, *, canceled: bool) -> None:
+        """What a broken slice says about its member."""
+        reason = event.reason or event.kind.value
+        if event.kind is Break.THROTTLED:
+            member.throttled(now, event.pause)
+        elif event.kind is Break.UNREACHABLE:
+            member.breaker.trip(now, reason)
+        elif event.kind is Break.BARRED:
+            member.breaker.bar(reason)
+            for each in self._batches.values():
+                each.barred[member.spec.name] = reason
+        elif event.kind is Break.REFUSED:
+            if batch is not None:
+                batch.barred[member.spec.name] = reason
+        elif not canceled:
+            member.breaker.failed(now, reason)
+
+    def _probed(self, event: Probed, now: float) -> None:
+        self._member(event.member).breaker.probed(now, event.reason or "the probe failed", ok=event.ok)
+
+    def _reported(self, event: Reported, now: float) -> None:
+        breaker = self._member(event.member).breaker
+        if event.available:
+            breaker.hurry(now)
+        else:
+            breaker.trip(now, event.reason or "reported as not available")
+
+    def _withdrawn(self, event: Withdrawn, _now: float) -> None:
+        if self._batches.pop(event.batch, None) is not None:
+            for flight in self._flights.values():
+                if flight.batch == event.batch:
+                    self._cancel(flight)
+
+    # ------------------------------------------------------------------------------------------------------ circuits
+
+    def _member(self, name: str) -> Member:
+        if name not in self._members:
+            raise InputError(f"expected a member of the pool, got {name!r}{suggestion(name, self._members)}")
+        return self._members[name]
+
+    def _land(self, name: int) -> tuple[Flight | None, Batch | None]:
+        """A slice that ended, and its batch; None for one that is not known (any more)."""
+        flight = self._flights.pop(name, None)
+        batch = None if flight is None else self._batches.get(flight.batch)
+        if flight is not None and batch is not None:
+            batch.back(flight.numbers)
+        return flight, batch
+
+    def _missing(self, batch: Batch, flight: Flight, missing: Mapping[int, Missing], *, whole: bool) -> None:
+        """Circuits of an answered slice that have no answer: elsewhere, or nowhere."""
+
+        def fate(entry: tuple[int, Missing]) -> tuple[bool, bool, str]:
+            gap = entry[1]
+            uncertain = gap.status is Status.UNCERTAIN
+            again = gap.retry and not uncertain
+            return again, uncertain, "" if again else gap.reason
+
+        for (again, uncertain, reason), entries in groupby(sorted(missing.items(), key=fate), key=fate):
+            lost = batch.lost(flight.numbers[[place for place, _ in entries]])
+            if again:
+                self._fail(batch, flight, lost, whole=whole)
+            else:
+                self._give_up(batch, lost, reason, uncertain=uncertain)
+
+    def _fail(self, batch: Batch, flight: Flight, lost: Ints, *, whole: bool) -> None:
+        """Circuits that a member failed wait for the others; in smaller slices where all of a slice failed."""
+        if flight.canceled:
+            cap, tries = len(flight.numbers), flight.parcel.tries
+        else:
+            cap, tries = len(flight.numbers) // (_CUT if whole else 1), flight.parcel.tries + 1
+            self._members[flight.member].failed += len(lost)
+        cap = 1 << max(cap, 1).bit_length() - 1  # a power of two, so that few parcels differ
+        batch.add(Parcel(tries, flight.parcel.failed_at | {flight.member}, cap), lost)
+
+    def _give_up(self, batch: Batch, numbers: Ints, reason: str, *, uncertain: bool = False) -> None:
+        if len(numbers):
+            batch.settle(numbers)
+            self._actions.append(GiveUp(batch.name, np.sort(numbers), reason, uncertain))
+
+    def _drop_losers(self, batch: Batch, now: float) -> None:
+        """Cancel slices whose circuits were all answered elsewhere; being very late speaks against a member."""
+        for flight in [each for each in self._flights.values() if each.batch == batch.name and each.hedged]:
+            if not batch.left(flight) and not flight.canceled:
+                self._cancel(flight)
+                if now - flight.sent > _LATE * flight.expected:
+                    self._members[flight.member].breaker.failed(now, "does not answer in time")
+
+    def _cancel(self, flight: Flight) -> None:
+        if not flight.canceled:
+            flight.canceled, flight.work = True, 0.0
+            self._actions.append(Cancel(flight.name))
+
+    # ------------------------------------------------------------------------------------------------------ dispatch
+
+    def _serve(self, batch: Batch, now: float) -> None:
+        """Everything that can be done for a batch now."""
+        self._probe(batch, now)
+        self._go_round(batch)
+        while (cut := dispatch.next_cut(batch, self._members, now, self.settings)) is not None:
+            self._send(batch, cut.member, batch.cut(cut.parcel, cut.size), cut.parcel, now)
+        while self.settings.hedge and (hedge := dispatch.next_hedge(batch, self._members, now)) is not None:
+            flight = hedge.flight
+            numbers = batch.single(flight)[: hedge.size]
+            self._send(batch, hedge.member, numbers, flight.parcel, now, hedged=True)
+            flight.hedged = True
+        for flight in dispatch.to_recall(batch, self._members, now, self.settings)[0]:
+            self._cancel(flight)
+        if not batch.open:
+            del self._batches[batch.name]
+            self._actions.append(Finished(batch.name))
+
+    def _probe(self, batch: Batch, now: float) -> None:
+        """Probe who is due; say it once when nobody is left to work."""
+        healths = {name: self._members[name].breaker.health for name in batch.allowed}
+        for name in self._members:
+            if name in healths and self._members[name].breaker.probe(now):
+                self._actions.append(Probe(name))
+        able = any(health in {Health.CLOSED, Health.TRIAL} for health in healths.values())
+        if not able and not batch.starving and batch.open and healths:
+            reasons = "; ".join(f"{name}: {self._members[name].breaker.reason}" for name in sorted(healths))
+            self._actions.append(Starve(batch.name, f"no backend works ({reasons}); waiting for one to return"))
+        batch.starving = Health.CLOSED not in healths.values() and (batch.starving or not able)
+
+    def _go_round(self, batch: Batch) -> None:
+        """Circuits that everybody who works has failed: once more to all, or given up."""
+        if not batch.allowed:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(batch.barred.items()))
+            for parcel, _ in list(batch.parcels()):
+                self._give_up(batch, batch.cut(parcel), f"no backend is left that may run it ({reasons})")
+            return
+        working = {name for name in batch.allowed if self._members[name].works} or batch.allowed
+        for parcel, _ in list(batch.parcels()):
+            if not working <= parcel.failed_at:
+                continue
+            numbers = batch.cut(parcel)
+            if parcel.tries < self.settings.tries and self._quota.take():
+                batch.add(Parcel(parcel.tries, frozenset(), parcel.cap), numbers)
+            else:
+                self._give_up(batch, numbers, f"failed {parcel.tries} times, on {', '.join(sorted(parcel.failed_at))}")
+
+    def _send(
+        self, batch: Batch, name: str, numbers: Ints, parcel: Parcel, now: float, *, hedged: bool = False
+    ) -> None:
+        member = self._members[name]
+        work = len(numbers) * batch.work
+        load = next((each for each in dispatch.loads(batch, self._members, now) if each.spec.name == name), None)
+        expected = 0.0 if load is None else load.ready + load.latency + work * load.pace
+        flight = Flight(self._slices, name, batch.name, numbers, parcel, work, now, expected, hedged)
+        self._slices += 1
+        batch.out(numbers)
+        self._flights[flight.name] = member.flights[flight.name] = flight
+        self._actions.append(Send(flight.name, name, batch.name, numbers, hedged))
+
+    def _wake(self, now: float) -> float | None:
+        """When something may be to do without an event."""
+        times = []
+        for batch in self._batches.values():
+            members = [self._members[name] for name in batch.allowed]
+            times += [member.breaker.until for member in members if member.breaker.health is Health.OPEN]
+            if batch.waits:
+                times += [member.paused_until for member in members if member.paused_until > now]
+            if any(member.free(now) and not member.flights for member in members):
+                times.append(self._look_again(batch, now))
+        return min((time for time in times if time > now), default=None)
+
+    def _look_again(self, batch: Batch, now: float) -> float:
+        """When to look again whether an idle member should help with what is late, or be recalled to."""
+        ends = [eta - now for _, eta in dispatch.etas(batch, self._members, now) if eta < np.inf]
+        late = now + max(self.settings.grain, max(ends) / 4) if ends else np.inf
+        return min(late, dispatch.to_recall(batch, self._members, now, self.settings)[1])
