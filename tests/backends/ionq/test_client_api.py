@@ -294,7 +294,7 @@ def test_the_key_is_said_nowhere(caplog, tmp_path):
     told = [repr(far), str(far.settings), repr(far.settings), far.settings.model_dump_json(), repr(vars(far))]
     told.append(repr(pickle.loads(pickle.dumps(far.capabilities))))  # noqa: S301  # our own bytes
     for fault in ("400", "401", "404", "413", "418"):
-        service.script = {"POST /jobs": [fault]}
+        service.script = {"POST /jobs": [fault] * 9}
         with pytest.raises(QStoreError) as caught:
             run(service, job(3))
         stream = io.StringIO()

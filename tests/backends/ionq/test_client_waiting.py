@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.backends.ionq.scripted import KEY, Scripted, backend, job, right, run
+from tests.backends.ionq.scripted import KEY, LONGEST, Scripted, backend, job, right, run
 
 from q_store.backends.base import TicketState
 from q_store.backends.ionq.client.watch import interval
@@ -83,7 +83,7 @@ def test_a_job_that_never_ends_is_canceled_and_sent_again(status):
             service.jobs[child]["_at"] = 1e15
         return (await running)[0]
 
-    outcome = run_virtual(go())
+    outcome = run_virtual(go(), LONGEST)
     np.testing.assert_allclose(outcome.values, right(), atol=1e-9)
     assert [one["status"] for one in service.accepted] == ["canceled", "completed"]
 
@@ -98,6 +98,61 @@ def test_a_job_that_cannot_be_canceled_is_uncertain():
     assert len(service.accepted) == 1
 
 
+def test_a_cancellation_is_asked_for_until_it_is_seen():
+    service = Scripted(duration=1e4)
+    cancel, asked = service._cancel, []
+
+    def slowly(one):
+        asked.append(one["id"])
+        return cancel(one) if len(asked) > 3 else service._reply(200, {"id": one["id"], "status": "canceled"})
+
+    service._cancel = slowly
+    far = backend(service)
+
+    async def go():
+        (part,) = far.plan(job(3))
+        return await far.cancel([await far.submit(part)])
+
+    (ticket,) = run_virtual(go(), LONGEST)
+    assert ticket.state is TicketState.CANCELED
+    assert len(asked) == 4
+
+
+def test_lists_show_how_late_they_are():
+    service = Scripted(late=20.0, duration=30.0)
+    far = backend(service, smallest=1, parallel=2)
+
+    async def go():
+        await far.run_async([job(2)])
+        return far._link().reader._acceptances.lateness
+
+    assert 10 < run_virtual(go(), LONGEST) <= 20.5
+
+
+@pytest.mark.parametrize(("rows", "state"), [(1, TicketState.FAILED), (3, TicketState.FINISHED)])
+def test_a_failed_job_of_several_circuits_may_have_finished_ones(rows, state):
+    service = Scripted()
+    service.ends = ["failed:InternalError"]
+    far = backend(service)
+
+    async def go():
+        (part,) = far.plan(job(rows))
+        ticket = await far.submit(part)
+        early = await far.result(part, ticket)
+        service.jobs[ticket.remote_id]["_end"] = "failed:InternalError"
+        await asyncio.sleep(100)
+        (ticket,) = await far.poll([ticket])
+        return early, ticket, await far.result(part, ticket)
+
+    early, ticket, answer = run_virtual(go(), LONGEST)
+    assert ticket.state is state
+    assert ticket.retry
+    assert {gap.status for gap in answer.missing.values()} == {Status.FAILED}
+    if rows == 1:
+        assert {gap.status for gap in early.missing.values()} == {Status.UNCERTAIN}
+        assert "still submitted" in early.missing[0].reason
+
+
 def test_a_job_that_the_service_forgets_is_uncertain():
     service = Scripted(duration=1e6)
     far = backend(service)
@@ -106,9 +161,10 @@ def test_a_job_that_the_service_forgets_is_uncertain():
         running = asyncio.create_task(far.run_async([job(3)]))
         await asyncio.sleep(40)
         service.jobs.clear()
-        return (await running)[0]
+        return (await running)[0], asyncio.get_running_loop().time()
 
-    outcome = run_virtual(go())
+    outcome, took = run_virtual(go(), LONGEST)
+    assert took < 200  # not only at the deadline
     assert set(outcome.status.values()) == {Status.UNCERTAIN}
     assert "no longer knows" in outcome.error[0]
 
@@ -123,7 +179,7 @@ def test_an_outage_is_waited_through():
         service.script = {"GET": ["503"] * 40}
         return (await running)[0]
 
-    assert run_virtual(go()).complete
+    assert run_virtual(go(), LONGEST).complete
 
 
 def test_tickets_follow_their_jobs():
@@ -142,7 +198,7 @@ def test_tickets_follow_their_jobs():
         answers = [await far.result(part, ticket) for part, ticket in zip(parts, late, strict=False)]
         return early, halfway, canceled, late, answers
 
-    early, halfway, canceled, late, answers = run_virtual(go())
+    early, halfway, canceled, late, answers = run_virtual(go(), LONGEST)
     assert {t.state for t in early + halfway} == {TicketState.OPEN}
     assert canceled.state is TicketState.CANCELED
     assert late[0].state is TicketState.CANCELED
