@@ -51,21 +51,15 @@ class Samples:
 
         Rows without an answer are left out. Exact probabilities replace samples and are not changed by more of them.
         """
+        with self._database.write():
+            self.add(keys, measured, self._circuits.origin(circuit, domain), max_age)
+
+    def add(self, keys: Sequence[bytes], measured: Measured, origin: int, max_age: float | None) -> None:
+        """`merge` for a known origin, see `Circuits.origin`; within a transaction."""
         if len(keys) != len(measured):
             raise InputError(f"expected a key for each of {len(measured)} rows, got {len(keys)}")
         answered = np.flatnonzero(measured.shots != 0)
-        if not len(answered):
-            return
-        with self._database.write():
-            self._add(
-                [keys[r] for r in answered.tolist()],
-                measured.take(answered),
-                self._circuits.origin(circuit, domain),
-                max_age,
-            )
-
-    def _add(self, keys: Sequence[bytes], measured: Measured, origin: int, max_age: float | None) -> None:
-        """`merge` of answered rows of a known origin, within a transaction."""
+        keys, measured = [keys[r] for r in answered.tolist()], measured.take(answered)
         n = measured.distributions.n_qubits
         unique = sorted(set(keys))  # in the order of the table: neighbours share pages
         place = {key: k for k, key in enumerate(unique)}

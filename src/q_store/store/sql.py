@@ -135,9 +135,9 @@ PUT_ENTRY = """INSERT INTO journal(run, job, number, source, shots, weights) VAL
 
 # --------------------------------------------------------------------------------------------------- tickets and claims
 
-_TICKET = """SELECT t.id, fingerprint, r.id, t.run, t.job, provider, backend, lower(hex(o.circuit)), o.domain, n_qubits,
-    t.shots, t.seed, circuits, numbers, keys, flips, money, currency, reserved_shots, reserved_circuits, state,
-    remote_id, owner, lease, times, reason, created
+_TICKET = """SELECT t.id, fingerprint, r.id, t.run, t.job, provider, backend, t.origin, lower(hex(o.circuit)), o.domain,
+    n_qubits, t.shots, t.seed, circuits, numbers, keys, flips, money, currency, reserved_shots, reserved_circuits,
+    state, remote_id, owner, lease, times, reason, created
     FROM tickets t JOIN runs r ON r.number = t.run JOIN origins o ON o.id = t.origin
     JOIN jobs j ON j.run = t.run AND j.job = t.job"""
 ADD_TICKET = """INSERT INTO tickets(
@@ -147,7 +147,6 @@ ADD_TICKET = """INSERT INTO tickets(
     :money, :currency, :reserved_shots, :reserved_circuits, 'INTENT', :owner, :lease, :times, '', :created)"""
 GET_TICKET = f"{_TICKET} WHERE fingerprint = :fingerprint"
 TICKETS_OF_RUN = f"{_TICKET} WHERE t.run = :run ORDER BY t.id"
-ALL_TICKETS = f"{_TICKET} ORDER BY t.id"
 OPEN_TICKETS = f"{_TICKET} WHERE state IN {OPEN_STATES} ORDER BY t.id"
 ADOPTABLE = f"{_TICKET} WHERE state IN {OPEN_STATES} AND lease <= :now AND owner <> :owner ORDER BY t.id"
 ADOPT = "UPDATE tickets SET owner = :owner, lease = :lease WHERE id = :id"

@@ -84,6 +84,7 @@ class StoredTicket:
         numbers, keys, flips: [S] each, None where there are none or the ticket is closed.
         reserved: while it is open. state, remote_id, reason: how it stands.
         owner, lease: who looks after it, and until when. times: seconds since 1970, by name. created: of the intent.
+        number, run_number, origin: in other tables.
     """
 
     number: int
@@ -111,6 +112,7 @@ class StoredTicket:
     reason: str
     created: float
     run_number: int
+    origin: int
 
     def part(self, circuit: Circuit) -> Slice:
         """The slice, to fetch results with: its angles are NaN, so it cannot be sent. Raises StoreError when closed."""
@@ -122,14 +124,15 @@ class StoredTicket:
 
 def from_row(row: tuple[Any, ...]) -> StoredTicket:
     """The ticket of a row of `sql.GET_TICKET`."""
-    (number, fingerprint, run, run_number, job, provider, backend, circuit, domain, n_qubits, shots, seed, circuits,
-     numbers, keys, flips, money, currency, reserved_shots, reserved_circuits, state, remote_id, owner, lease, times,
-     reason, created) = row  # fmt: skip
+    (number, fingerprint, run, run_number, job, provider, backend, origin, circuit, domain, n_qubits, shots, seed,
+     circuits, numbers, keys, flips, money, currency, reserved_shots, reserved_circuits, state, remote_id, owner, lease,
+     times, reason, created) = row  # fmt: skip
     return StoredTicket(
         number=number,
         fingerprint=fingerprint,
         run=run,
         run_number=run_number,
+        origin=origin,
         job=job,
         provider=provider,
         backend=backend,

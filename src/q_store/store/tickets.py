@@ -268,8 +268,7 @@ class Tickets:
         source = Source(ticket.backend, ticket.domain.noise_id)
         self._journal.add(ticket.run, ticket.job, ticket.numbers, measured, source)
         if ticket.keys is not None:
-            circuit = self._circuits.get(ticket.circuit)
-            self._samples.merge(ticket.keys, measured, circuit, ticket.domain, max_age=max_age)
+            self._samples.add(ticket.keys, measured, ticket.origin, max_age)
         return measured
 
 
