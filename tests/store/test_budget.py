@@ -117,6 +117,15 @@ def test_currencies_are_not_mixed(store):
     buy(store, "free", 0.0)
     buy(store, "b", 1.0, currency="EUR")
     assert store.budget.totals()["EUR"][1].money == 1.0
+    buy(store, "c", 1.0, provider="aws", currency="EUR")
+    assert store.budget.left("run", "aws", "money") == 0
+
+
+def test_a_cap_counts_its_own_currency_only(store):
+    buy(store, "dear", 500.0, currency="JPY")
+    store.budget.set(Caps(money=2.0), run="run")
+    buy(store, "a", 2.0)
+    assert store.budget.left("run", "ionq", "money") == 0
 
 
 @pytest.mark.parametrize(

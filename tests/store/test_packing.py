@@ -123,6 +123,11 @@ def test_mitigated_frequencies_stay_as_they_are():
     assert equal(unpack(pack(own), own.shots, 2), own)
 
 
+def test_the_shorter_of_both_forms_is_taken():
+    full, two = dict.fromkeys(range(64), 15), {0: 500, 63: 500}
+    assert [len(data) for data in pack(measured([full, two], 6))] == [65, 7]
+
+
 def test_six_qubits_take_at_most_130_bytes():
     rng = np.random.default_rng(1)
     for alpha in (0.01, 0.1, 1.0, 100.0):

@@ -206,6 +206,12 @@ def test_an_uncertain_ticket_can_be_found_again(store, clock):
     assert store.tickets.get("a").remote_id == "found"
 
 
+def test_a_remote_id_that_is_known_stays_known(store):
+    sent(store)
+    store.tickets.uncertain("a", "the service does not answer")
+    assert store.tickets.get("a").remote_id == "remote-a"
+
+
 def test_leases_end_when_a_store_says_so(store):
     sent(store)
     store.tickets.release()
