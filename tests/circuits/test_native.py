@@ -203,6 +203,28 @@ def test_numbers_on_two_qubits_need_three_entanglers_at_most(family, circuit):
     assert counts(to_native(circuit, family)).two_qubit <= 3
 
 
+@families
+@pytest.mark.parametrize(
+    ("ops", "expected"),
+    [
+        ([op("swap", 0, 1), op("h", 1), op("swap", 0, 1), op("x", 2, controls=[1, 0]), cnot(0, 1)], 5),
+        ([op("p", 1, angles=[1.5], controls=[0]), op("x", 2, controls=[0, 1]), rotation("ZZ", 1.0, 0, 1)], 5),
+        ([rotation("ZZ", 1.0, 0, 1), op("x", 2, controls=[0, 1]), op("swap", 0, 2)], 6),
+    ],
+)
+def test_merging_past_others_is_not_always_best(family, ops, expected):
+    """It may take one turn out of a swap, which then is no shorter."""
+    assert costs(*ops, family=family).two_qubit == expected
+
+
+def test_axes_at_right_angles_save_pulses():
+    rng = np.random.default_rng(2)
+    axes = [op(name, q, angles=[float(rng.normal())]) for _ in range(4) for q in (0, 1) for name in ("rz", "rx")]
+    layers = [[rotation("ZZ", 0.3 + k, 0, 1), *axes[4 * k : 4 * k + 4]] for k in range(3)]
+    # on either qubit two pulses to the first axis, one to the second, one to the third, three for an exact end
+    assert costs(*axes[12:], *layers[0], *layers[1], *layers[2]) == (14, 3)
+
+
 def test_gates_that_a_measurement_cannot_see_are_left_out():
     ops = [op("h", 0), op("h", 1), rotation("ZZ", theta(0), 0, 1), cz(0, 1)]
     assert costs(*ops, measured=True) == (2, 0)

@@ -91,6 +91,15 @@ def test_half_a_turn_of_a_zz_turns_later_phases():
     assert folded.flips is None
 
 
+def test_flips_turn_a_later_zz_around():
+    quarter = [op("gpi2", q, angles=[0.1 * q]) for q in (0, 1, 2)]
+    ms, zz = op("ms", 0, 1, angles=[0.1, 0.2, theta(0)]), op("nzz", 1, 2, angles=[theta(1)])
+    circuit = Circuit.build(3, [*quarter, ms, *quarter, zz, *quarter])
+    folded = check(circuit, None, np.array([[0.6, 0.1], [0.1, 0.1], [0.6, 0.4]]))
+    assert folded.flips.tolist() == [3, 0, 3]
+    np.testing.assert_allclose(folded.angles[:, 9], [-0.1, 0.1, 0.1], atol=1e-15)
+
+
 def test_one_row_may_come_without_its_axis():
     assert fold(ZZ, [0.1, 0.7, 0.3]).angles.shape == (1, 3)
 
