@@ -15,6 +15,8 @@ from q_store.pool.slices import Flight, Parcel
 
 _HEDGE = 0.7
 """A circuit is given to a second member that needs less than this share of the time it is still expected to take."""
+_HELPING = 2
+"""Slices of a member that may help: the second hides the latency."""
 _GUESS = (0.0, 0.01)
 """Latency and pace where nothing is known of any member; only their ratios matter."""
 
@@ -94,23 +96,23 @@ def _best(batch: Batch, waiting: int, able: Sequence[Load], settings: PoolSettin
 
 
 def next_hedge(batch: Batch, members: Mapping[str, Member], now: float) -> Hedge | None:
-    """Circuits of a late free member for an idle free one that would be done much sooner."""
-    idle = [load for load in loads(batch, members, now) if not load.flights and load.free and _may_hedge(load)]
-    if not idle:
+    """Circuits of a late free member for another one that would be done much sooner."""
+    helping = [load for load in loads(batch, members, now) if load.free and _may_hedge(load)]
+    if not helping:
         return None
     late = [(eta, flight) for flight, eta in etas(batch, members, now) if not members[flight.member].spec.price]
     for eta, flight in sorted(late, key=lambda entry: -entry[0]):
-        helpers = [load for load in idle if load.spec.name not in flight.parcel.failed_at | {flight.member}]
+        helpers = [load for load in helping if load.spec.name not in flight.parcel.failed_at | {flight.member}]
         left = len(batch.single(flight)) if helpers else 0
         for load in sorted(helpers, key=lambda load: load.pace) if left else ():
             size = min(math.ceil(left / len(helpers)), load.spec.max_slice)
-            if load.latency + size * batch.work * load.pace < _HEDGE * (eta - now):
+            if load.ready + size * batch.work * load.pace < _HEDGE * (eta - now):
                 return Hedge(load.spec.name, flight, size)
     return None
 
 
 def _may_hedge(load: Load) -> bool:
-    return load.known and not load.spec.price
+    return load.known and not load.spec.price and load.flights < _HELPING
 
 
 def etas(batch: Batch, members: Mapping[str, Member], now: float) -> list[tuple[Flight, float]]:

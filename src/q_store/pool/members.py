@@ -81,6 +81,7 @@ class Load:
         spec: of the member.
         ready: seconds until it would begin with more work.
         latency, pace: of a slice, in seconds and seconds per unit of work; guessed where not `known`.
+        error: relative, of what they foretell.
         flights: slices that it has. free: places for more.
         largest: circuits of the largest slice that it answered.
         waited: seconds since it got its oldest slice.
@@ -90,6 +91,7 @@ class Load:
     ready: float
     latency: float
     pace: float
+    error: float
     known: bool
     flights: int
     free: int
@@ -140,7 +142,8 @@ class Member:
             self.answered += answered
             self.window = min(self.window + 1 / self.window, float(self.spec.max_in_flight))
             self._throttled = 0
-        self._last = now
+        if not flight.canceled:
+            self._last = now
 
     def throttled(self, now: float, pause: float) -> None:
         """Too many requests."""
@@ -163,7 +166,7 @@ class Member:
         latency, pace = self.speed.fit() if self.speed.known else guess
         waited = now - min((flight.sent for flight in self.flights.values()), default=now)
         if not self.speed.known and self.flights:
-            pace = max(pace, (waited - latency) / max(1e-300, sum(flight.work for flight in self.flights.values())))
+            pace = max(pace, 2 * waited / max(1e-300, sum(flight.work for flight in self.flights.values())))
         etas = self.etas(now, latency, pace)
         ready = max(etas[-1][1] - now, 0.0) if etas else latency
         return Load(
@@ -171,6 +174,7 @@ class Member:
             max(ready, self.paused_until - now),
             latency,
             pace,
+            self.speed.error,
             self.speed.known,
             len(self.flights),
             self.free(now),

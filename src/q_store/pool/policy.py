@@ -15,10 +15,12 @@ from q_store.pool.settings import PoolSettings
 
 _GROWTH = 4
 """A slice has at most this many times the circuits of the largest that the member answered."""
-_FIRST = 128
-"""The first slices of a free member have this part of the circuits; of a paid one, a single circuit."""
-_FIRST_AT_ONCE = 2
-"""Slices that a free member gets before its speed is known: the second hides the latency."""
+_FIRST = 2
+"""Slices, of one circuit, that a free member gets before its speed is known: the second hides the latency."""
+_LATENCIES = 4
+"""The slices of a member together last at least this many times its latency."""
+_DOUBT = 3
+"""A member takes 1 / (1 + this times the error of its speed) of its share, and at least half."""
 
 
 def level(work: float, loads: Sequence[Load]) -> float:
@@ -48,13 +50,6 @@ def preferred(work: float, loads: Sequence[Load], settings: PoolSettings) -> lis
     return list(loads)
 
 
-def first(waiting: int, load: Load) -> int:
-    """Circuits of a slice for a member whose speed is not known."""
-    if load.spec.price:
-        return int(not load.flights)
-    return math.ceil(waiting / _FIRST) if load.flights < _FIRST_AT_ONCE else 0
-
-
 def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings) -> int:
     """Circuits of the next slice of a member; 0: it leaves them to others.
 
@@ -69,9 +64,10 @@ def size(waiting: int, each: float, share: float, load: Load, settings: PoolSett
         return 0
     slots = load.spec.max_in_flight
     if not load.known:
-        wanted = first(waiting, load)
+        wanted = int(load.flights < (1 if load.spec.price else _FIRST))
     else:
-        grain = max(settings.grain, load.latency / slots) / (load.pace * each)
-        wanted = math.ceil(max(share / (2 * slots), min(share, grain)))
+        grain = max(settings.grain, _LATENCIES * load.latency / slots) / (load.pace * each)
+        part = share / (1 + min(1.0, _DOUBT * load.error)) / slots
+        wanted = math.ceil(max(part, min(share, grain)))
         wanted = min(wanted, _GROWTH * load.largest)
     return min(wanted, waiting, load.spec.max_slice)

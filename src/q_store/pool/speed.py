@@ -21,11 +21,15 @@ class Speed:
 
     A slice that was sent while another ran shows no latency: it was ready when its turn came. Slices that a service
     runs side by side end together and count as one, so that the pace is that of all of them.
+
+    Attributes:
+        error: |foretold - seen| relative to the larger of both, decayed mean; 1 before anything was foretold.
     """
 
     def __init__(self) -> None:
         self._sums: _Sums = (0.0, 0.0, 0.0, 0.0, 0.0)
         self._last: _Seen | None = None
+        self.error = 1.0
 
     @property
     def known(self) -> bool:
@@ -42,6 +46,9 @@ class Speed:
         """
         seconds = max(seconds, 1e-9)
         if self._last is not None:
+            latency, pace = self.fit()
+            foretold = work * pace + (0.0 if queued else latency)
+            self.error += (1 - _MEMORY) * (abs(foretold - seconds) / max(foretold, seconds) - self.error)
             shown, before, took = self._last
             if queued and seconds * before < _TOGETHER * took * work:
                 self._last = shown, before + work, took + seconds

@@ -380,6 +380,7 @@ class PoolState:
 
     def _look_again(self, batch: Batch, now: float) -> float:
         """When to look again whether an idle member should help with what is late, or be recalled to."""
-        ends = [eta - now for _, eta in dispatch.etas(batch, self._members, now) if eta < np.inf]
-        late = now + max(self.settings.grain, max(ends) / 4) if ends else np.inf
+        timed = dispatch.etas(batch, self._members, now)
+        spans = [max(eta - now, now - flight.sent) for flight, eta in timed if eta < np.inf]
+        late = now + max(self.settings.grain, max(spans) / 8) if spans else np.inf
         return min(late, dispatch.to_recall(batch, self._members, now, self.settings)[1])
