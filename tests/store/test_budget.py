@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.store.parts import answer, begun, intent, part
 
-from q_store.errors import BudgetError, InputError
+from q_store.errors import BudgetError, InputError, StoreError
 from q_store.store import Amounts, Caps, Standing, State, room
 
 
@@ -126,6 +126,14 @@ def test_a_cap_counts_its_own_currency_only(store):
     store.budget.set(Caps(money=2.0), run="run")
     buy(store, "a", 2.0)
     assert store.budget.left("run", "ionq", "money") == 0
+
+
+def test_a_check_compares_the_accounts_with_tickets_and_charges(store):
+    buy(store, "a", 1.0)
+    store.check()
+    store._database.run("UPDATE accounts SET held_money = held_money + 1")
+    with pytest.raises(StoreError, match="accounts that agree"):
+        store.check()
 
 
 @pytest.mark.parametrize(
