@@ -8,6 +8,7 @@ many.
 from __future__ import annotations
 
 import enum
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,11 @@ class Slice:
     def size(self) -> int:
         """S."""
         return len(self.numbers)
+
+
+def fingerprint() -> str:
+    """A new one."""
+    return secrets.token_hex(12)
 
 
 class TicketState(enum.Enum):
@@ -123,6 +129,12 @@ class Answer:
     proof: tuple[str, ...] = ()
 
 
+def nothing(part: Slice, gap: Missing) -> Answer:
+    """An answer without an answer: every circuit is missing."""
+    empty = Distributions.empty(part.size, part.circuit.n_qubits)
+    return Answer(empty, sampled=True, missing=dict.fromkeys(range(part.size), gap))
+
+
 class Found(enum.Enum):
     """The outcome of a search that found nothing."""
 
@@ -139,10 +151,19 @@ class Backend(Protocol):
     def capabilities(self) -> Capabilities:
         """What it can do."""
 
-    def plan(self, job: Job) -> list[Slice]:
+    def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> list[Slice]:
         """The slices of a job, which together hold every circuit of `expansion.expand(job)` once.
 
-        Pure but for fresh fingerprints. Raises CapabilityError for what the backend cannot run.
+        Pure but for fresh fingerprints. A circuit of a job is planned the same in whatever company, seed included: who
+        adds shots to some that it has gives the job another seed.
+
+        Args:
+            job: what is asked.
+            numbers: [S], which circuits of the expansion, each once; None: all.
+            shots: [S], of these circuits, in place of the job's; circuits of different shots are in different slices.
+
+        Raises:
+            CapabilityError: for what the backend cannot run. InputError: for numbers or shots that do not fit.
         """
 
     async def submit(self, part: Slice) -> Ticket:

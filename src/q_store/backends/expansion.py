@@ -7,7 +7,7 @@ has T inner rows a row of the job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends import measurement
-from q_store.backends.base import Missing
-from q_store.backends.distributions import Distributions
+from q_store.backends.base import Answer, Missing, Slice
+from q_store.backends.distributions import Distributions, join
 from q_store.circuits.observables import Observables
 from q_store.circuits.shifts import shift_rules
 from q_store.errors import CapabilityError, InputError
@@ -91,6 +91,30 @@ class Expansion:
         for row in status:
             _blank(fields, row)
         return Outcome(rows=self.job.rows, status=status, error=error, **fields, **more)
+
+    def gathered(
+        self, carried: Sequence[tuple[Slice, Answer]], *, sampled: bool, sample: Sampler, **more: Any
+    ) -> Outcome:
+        """`outcome` from the slices that were sent and their answers, with what they cost.
+
+        Shots that are drawn here, from probabilities, are counted as paid like those of the local engine.
+        """
+        missing = {int(part.numbers[place]): gap for part, answer in carried for place, gap in answer.missing.items()}
+        parts = [(part.numbers, answer.distributions) for part, answer in carried]
+        paid = sum(answer.shots_paid for _, answer in carried)
+        if self.shots is not None and not sampled:
+            lost = np.array(sorted(missing), dtype=np.int64) % self.inner.rows
+            paid = int(self.shots.sum()) * len(self.plan.settings) - int(self.shots[lost].sum())
+        return self.outcome(
+            join(parts, self.size, self.job.circuit.n_qubits),
+            missing,
+            sampled=sampled,
+            sample=sample,
+            shots_paid=paid,
+            cost=sum(answer.cost for _, answer in carried),
+            proof=tuple(dict.fromkeys(line for _, answer in carried for line in answer.proof)),
+            **more,
+        )
 
     def _setting(self, g: int, answered: Distributions, *, sampled: bool, sample: Sampler) -> dict[str, Any]:
         rows, setting = self.inner.rows, self.plan.settings[g]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.backends.ionq.scripted import KEY, job
 
-from q_store.backends.ionq.client import plan as planning
+from q_store.backends import binding
 from q_store.backends.ionq.client.plan import Planner
 from q_store.backends.ionq.client.send import content
 from q_store.backends.ionq.settings import IonQSettings
@@ -97,8 +97,8 @@ def _freed(circuit):
 
 def test_a_data_set_is_prepared_once(monkeypatch):
     calls = []
-    lower = planning.encoders.lower
-    monkeypatch.setattr(planning.encoders, "lower", lambda *args: calls.append(1) or lower(*args))
+    lower = binding.encoders.lower
+    monkeypatch.setattr(binding.encoders, "lower", lambda *args: calls.append(1) or lower(*args))
     mine, asked = planner(), prepared()
     mine.plan(asked)
     mine.plan(Job(PREPARED, asked.data.copy(), np.zeros((1, 2)), MEASURED))
@@ -201,3 +201,55 @@ NAN = np.array([[0.1], [np.nan]])
 def test_what_cannot_be_run_is_refused_before_anything_is_sent(options, asked, error, said):
     with pytest.raises(error, match=said):
         planner(**options).plan(asked)
+
+
+OPTIONS = [{"smallest": 3}, {"noise": "aria-1"}, {"backend": "qpu.forte-1", "gateset": "native"}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@given(st.data())
+@settings(max_examples=15)
+def test_some_circuits_are_planned_as_they_are_among_all(options, data):
+    mine, asked = planner(**options), prepared(shots=600, seed=8)
+    every = by_number(mine.plan(asked).slices)
+    size = len(every)
+    numbers = np.array(data.draw(st.lists(st.integers(0, size - 1), unique=True)), dtype=int)
+    shots = np.array(
+        data.draw(st.lists(st.sampled_from([200, 300]), min_size=len(numbers), max_size=len(numbers))), int
+    )
+    slices = mine.plan(asked, numbers, shots).slices
+    found = by_number(slices)
+    assert sorted(found) == sorted(numbers.tolist())
+    for number, each in zip(numbers.tolist(), shots.tolist(), strict=True):
+        part, angles, flips = found[number]
+        assert part.shots == (None if mine.settings.is_exact else each)
+        assert part.circuit.digest == every[number][0].circuit.digest
+        assert (part.seed, flips) == (every[number][0].seed, every[number][2])
+        np.testing.assert_allclose(angles, every[number][1], atol=1e-12)
+
+
+def by_number(slices):
+    """(slice, angles, flips) of each circuit."""
+    return {
+        number: (part, part.angles[k], None if part.flips is None else int(part.flips[k]))
+        for part in slices
+        for k, number in enumerate(part.numbers.tolist())
+    }
+
+
+def test_a_repetition_keeps_its_seed_when_it_is_planned_alone():
+    repeated = Job(
+        Circuit.build(1, [ry(theta(0), 0)]), params=np.ones((3, 1)), shots=10, observables=Observables.local_z(1)
+    )
+    mine = planner(noise="aria-1")
+    alone = [mine.plan(repeated, np.array([k])).slices[0].seed for k in range(3)]
+    assert alone == [part.seed for part in mine.plan(repeated).slices]
+    assert len(set(alone)) == 3
+
+
+def test_shots_in_place_of_the_jobs_keep_to_the_limits_of_the_service():
+    mine = planner(backend="qpu.forte-1", debiasing=True)
+    asked = job(3, shots=1_000)
+    for shots, said in [(499, "500 shots"), (1_000_001, "1000000")]:
+        with pytest.raises(InputError, match=said):
+            mine.plan(asked, np.array([1]), np.array([shots]))

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from itertools import chain
 
 import httpx
-import numpy as np
 
-from q_store.backends.base import Answer, Found, Missing, Slice, Ticket, TicketState
-from q_store.backends.distributions import join
+from q_store.backends.base import Answer, Found, Ints, Missing, Slice, Ticket, TicketState, nothing
 from q_store.backends.ionq.client import records
 from q_store.backends.ionq.client.link import Link
 from q_store.backends.ionq.client.plan import Planned, Planner
-from q_store.backends.ionq.client.run import Run, is_open, nothing
+from q_store.backends.ionq.client.run import Run, is_open
 from q_store.backends.ionq.client.service import Service, native_family
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.local.sampling import sample
@@ -52,13 +50,13 @@ class IonQBackend:
         """Calls beside jobs: backends, prices, sessions."""
         self._family_known = settings.gateset != "native" or settings.is_simulator
 
-    def plan(self, job: Job) -> list[Slice]:
+    def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> list[Slice]:
         """The slices of a job; see `backends.base.Backend`.
 
         Raises:
             CapabilityError, InputError, CircuitError: for a job that cannot be run here; says what to change.
         """
-        return self._planner.plan(job).slices
+        return self._planner.plan(job, numbers, shots).slices
 
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run the jobs; outcomes in the same order.
@@ -101,7 +99,7 @@ class IonQBackend:
     async def result(self, part: Slice, ticket: Ticket) -> Answer:
         """What a final ticket brought."""
         if ticket.remote_id is None:
-            return nothing(part, Status.UNCERTAIN, ticket.reason)
+            return nothing(part, Missing(Status.UNCERTAIN, ticket.reason))
         link = self._link()
         return await link.collector.collect(part, await link.reader.one(ticket.remote_id))
 
@@ -158,26 +156,11 @@ class IonQBackend:
         return records.ticket(ticket.fingerprint, known, many, {**ticket.times, "seen": at}, at)
 
     def _outcome(self, plan: Planned, carried: list[tuple[Slice, Answer]], seconds: float) -> Outcome:
-        expansion = plan.expansion
-        missing: dict[int, Missing] = {}
-        for part, answer in carried:
-            missing |= {int(part.numbers[place]): gap for place, gap in answer.missing.items()}
-        parts = [(part.numbers, answer.distributions) for part, answer in carried]
-        answered = join(parts, expansion.size, expansion.job.circuit.n_qubits)
-        paid = sum(answer.shots_paid for _, answer in carried)
-        shots = expansion.shots
-        if self.settings.is_exact and shots is not None:  # free, and counted like the local engine's
-            lost = np.array(list(missing), dtype=np.int64) % expansion.inner.rows
-            paid = int(shots.sum()) * len(expansion.plan.settings) - int(shots[lost].sum())
-        return expansion.outcome(
-            answered,
-            missing,
+        return plan.expansion.gathered(
+            carried,
             sampled=not self.settings.is_exact,
             sample=lambda probabilities, each, seed: sample(probabilities, each, seed, 1),
             source=self.name,
             noise_id=self.settings.noise_id,
-            shots_paid=paid,
-            cost=sum(answer.cost for _, answer in carried),
             seconds=seconds,
-            proof=tuple(dict.fromkeys(chain.from_iterable(answer.proof for _, answer in carried))),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,25 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from q_store.backends.base import Slice
+from q_store.backends.base import Slice, fingerprint
+from q_store.backends.binding import Bindable, Binder, check, wanted
 from q_store.backends.expansion import Expansion, expand
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire.gates import expressible
 from q_store.backends.ionq.wire.limits import MAX_SHOTS
 from q_store.backends.ionq.wire.payload import pack
 from q_store.backends.ionq.wire.template import Template
-from q_store.backends.local.engine import check_norm
-from q_store.circuits import encoders
 from q_store.circuits.circuit import Circuit, op
 from q_store.circuits.native import Family, fold, to_native
-from q_store.errors import CapabilityError, InputError
+from q_store.errors import InputError
 from q_store.jobs import Job
 
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST_DEBIASED = 500
 _KEPT = 64
-_KEPT_DATA = 16
 _SEEDS = 2**31 - 1
 
 
@@ -38,11 +35,6 @@ def family_of(settings: IonQSettings) -> Family:
     """Which entangler a target is documented to take; the service's own list counts where it is known."""
     name = settings.noise if settings.is_simulator else settings.backend
     return Family.ZZ if "forte" in name or "tempo" in name else Family.MS
-
-
-def fingerprint() -> str:
-    """A new one."""
-    return secrets.token_hex(12)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,86 +52,58 @@ class Planner:
         self.settings = settings
         self.name = name
         self.family = family_of(settings)
-        self._lowered: OrderedDict[tuple[str, bytes], tuple[Circuit, Reals]] = OrderedDict()
+        self._binder = Binder()
         self._compiled: OrderedDict[tuple[str, Family], Circuit] = OrderedDict()
 
-    def plan(self, job: Job) -> Planned:
-        """The slices of a job.
+    def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> Planned:
+        """The slices of a job, or of some of its circuits; see `backends.base.Backend`.
 
         Raises:
             CapabilityError: for what the backend cannot run. InputError: for numbers that it cannot be run with.
             CircuitError: for an empty circuit.
         """
         expansion = expand(job, self.name)
-        self._check(job)
+        check(job, self.name, self.settings.max_qubits, exact=self.settings.is_exact)
+        chosen = wanted(expansion, numbers, shots)
+        if chosen.shots is not None and len(chosen.shots) and not self.settings.is_exact:
+            self._check(chosen.shots)
         slices: list[Slice] = []
-        for g in range(len(expansion.plan.settings)):
-            slices += self._setting(expansion, g)
+        for part in self._binder.settings(expansion, chosen):
+            slices += self._setting(part, expansion.seed(part.setting))
         return Planned(expansion, slices)
 
-    def _check(self, job: Job) -> None:
-        settings = self.settings
-        if job.circuit.n_qubits > settings.max_qubits:
-            raise CapabilityError(
-                f"expected at most {settings.max_qubits} qubits for {self.name}, got {job.circuit.n_qubits}; "
-                "use fewer qubits or another backend"
-            )
-        for what, numbers in (("params", job.params), ("data", job.data)):
-            if numbers is not None and not np.isfinite(numbers).all():
-                raise InputError(f"expected finite {what}, got a NaN or an infinity; check where they come from")
-        if settings.is_exact:
-            return
-        if job.shots is None:
-            raise CapabilityError(
-                f"expected shots for {self.name}, which measures, got none; give shots, or use the ideal simulator"
-            )
-        shots = np.asarray(job.shots)
+    def _check(self, shots: Ints) -> None:
         if shots.max() > MAX_SHOTS:
             raise InputError(f"expected at most {MAX_SHOTS} shots a circuit for {self.name}, got {shots.max()}")
-        if settings.debiasing and shots.min() < LEAST_DEBIASED:
+        if self.settings.debiasing and shots.min() < LEAST_DEBIASED:
             raise InputError(
                 f"expected {LEAST_DEBIASED} shots or more with debiasing, got {shots.min()}; ask for more, or leave "
                 "debiasing out"
             )
 
-    def _setting(self, expansion: Expansion, g: int) -> Iterator[Slice]:
+    def _setting(self, setting: Bindable, seed: int) -> Iterator[Slice]:
         """The slices of one measured setting."""
-        inner = expansion.inner
-        circuit, data = self._prepared(expansion.plan.settings[g].circuit, inner.data)
-        circuit = self._in_gates(circuit)
-        pairs = inner.row_pairs()
-        angles = circuit.bind(None if data is None else data[pairs[:, 0]], inner.params[pairs[:, 1]])
-        angles = np.broadcast_to(angles, (inner.rows, angles.shape[1]))
-        flips: Ints | None = None
-        if self.settings.gateset == "native":
-            angles, flips = fold(circuit, angles)
-        for rows, shots, seed in self._groups(expansion, g, angles):
-            for part in self._packs(circuit, rows):
+        circuit, settings = self._in_gates(setting.circuit), self.settings
+        noisy = settings.is_simulator and not settings.is_exact
+        # equal circuits of a job must not get equal noise; which repetition one is depends on all rows
+        angles = setting.angles(circuit, np.arange(len(setting.pairs)) if noisy else setting.rows)
+        angles, flips = fold(circuit, angles) if settings.gateset == "native" else (angles, None)
+        kinds: Ints | None = None
+        if noisy:
+            kinds, angles = _repeats(angles)[setting.rows], angles[setting.rows]
+            flips = None if flips is None else flips[setting.rows]
+        chosen = replace(setting.wanted, shots=None) if settings.is_exact else setting.wanted
+        for places, shots, repeat in chosen.groups(kinds):
+            for part in self._packs(circuit, places):
                 yield Slice(
                     circuit,
                     angles[part],
-                    part + g * inner.rows,
+                    chosen.numbers[part],
                     shots,
-                    seed,
+                    0 if shots is None else _seed(seed, repeat),
                     fingerprint(),
                     None if flips is None else flips[part],
                 )
-
-    def _prepared(self, circuit: Circuit, data: npt.NDArray[Any] | None) -> tuple[Circuit, Reals | None]:
-        """The circuit with its preparation as gates, and the data for it; once for a data set."""
-        if circuit.prepare is None or data is None:
-            return circuit, data
-        content = np.ascontiguousarray(data)
-        key = (
-            circuit.digest,
-            hashlib.blake2b(content.data, digest_size=16, person=str(content.dtype)[:8].encode()).digest(),
-        )
-        found = self._lowered.get(key)
-        if found is None:
-            first, number = circuit.prepare.columns
-            check_norm(float(np.abs((content[:, first : first + number] ** 2).sum(axis=1) - 1).max()))
-            found = _kept(self._lowered, key, encoders.lower(circuit, data), _KEPT_DATA)
-        return found
 
     def _in_gates(self, circuit: Circuit) -> Circuit:
         """The circuit in gates of the target; once for a structure."""
@@ -154,17 +118,6 @@ class Planner:
                 made = expressible(circuit)
             found = _kept(self._compiled, key, made, _KEPT)
         return found
-
-    def _groups(self, expansion: Expansion, g: int, angles: Reals) -> Iterator[tuple[Ints, int | None, int]]:
-        """Rows that may share a remote job, their shots and the seed of their noise."""
-        every = np.arange(expansion.inner.rows)
-        if self.settings.is_exact or expansion.shots is None:
-            yield every, None, 0
-            return
-        repeats = _repeats(angles) if self.settings.is_simulator else np.zeros(len(every), dtype=np.int64)
-        kinds, which = np.unique(np.stack([expansion.shots, repeats]), axis=1, return_inverse=True)
-        for k, (shots, repeat) in enumerate(kinds.T.tolist()):
-            yield np.flatnonzero(which.ravel() == k), shots, _seed(expansion.seed(g), repeat)
 
     def _packs(self, circuit: Circuit, rows: Ints) -> Iterator[Ints]:
         """Rows by remote job. Free jobs are many, as the circuits of one may share a slot; paid ones are full."""

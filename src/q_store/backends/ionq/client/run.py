@@ -8,11 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from q_store.backends.base import Answer, Missing, Slice, Ticket, TicketState
-from q_store.backends.distributions import Distributions
+from q_store.backends.base import Answer, Missing, Slice, Ticket, TicketState, fingerprint, nothing
 from q_store.backends.ionq.client.link import Link
 from q_store.backends.ionq.client.pace import back_off
-from q_store.backends.ionq.client.plan import fingerprint
 from q_store.errors import CapabilityError, QStoreError
 from q_store.jobs import Status
 
@@ -84,16 +82,16 @@ class Run:
             if isinstance(error, CapabilityError) and part.size > 1:
                 raise
             self.errors.append(error)
-            return nothing(part, Status.FAILED, str(error))
+            return nothing(part, Missing(Status.FAILED, str(error)))
         self._sending.discard(sending)
         self.accepted += 1
         if ticket.remote_id is None:
-            return nothing(part, Status.UNCERTAIN, ticket.reason)
+            return nothing(part, Missing(Status.UNCERTAIN, ticket.reason))
         self._open[ticket.remote_id] = ticket
         try:
             answer = await self._accepted(part, ticket)
         except QStoreError as error:
-            answer = nothing(part, Status.UNCERTAIN, f"job {ticket.remote_id} was accepted; then: {error}")
+            answer = nothing(part, Missing(Status.UNCERTAIN, f"job {ticket.remote_id} was accepted; then: {error}"))
         del self._open[ticket.remote_id]
         return answer if not ticket.reason else replace(answer, proof=(*answer.proof, f"warning: {ticket.reason}"))
 
@@ -102,12 +100,14 @@ class Run:
         job = ticket.remote_id or ""
         known = await self._link.watch.final(job, part.size)
         if known is None:
-            return nothing(part, Status.UNCERTAIN, f"job {job} was accepted, and the service no longer knows it")
+            return nothing(
+                part, Missing(Status.UNCERTAIN, f"job {job} was accepted, and the service no longer knows it")
+            )
         if not known.is_final:
             state = known.status
             known = await self._link.cancel(job)
             if known is None or not known.is_final:
-                return nothing(part, Status.UNCERTAIN, f"job {job} stays {state}, and could not be canceled")
+                return nothing(part, Missing(Status.UNCERTAIN, f"job {job} stays {state}, and could not be canceled"))
         return await self._link.collector.collect(part, known)
 
     async def _abandon(self, tasks: Sequence[asyncio.Task[list[tuple[Slice, Answer]]]]) -> None:
@@ -122,16 +122,6 @@ class Run:
             elif not task.cancelled() and task.exception() is None and task.result().remote_id is not None:
                 self._open[str(task.result().remote_id)] = task.result()
         await asyncio.gather(*(self._link.cancel(job) for job in self._open), return_exceptions=True)
-
-
-def nothing(part: Slice, status: Status, reason: str) -> Answer:
-    """An answer without an answer."""
-    gap = Missing(status, reason)
-    return Answer(
-        Distributions.empty(part.size, part.circuit.n_qubits),
-        sampled=True,
-        missing=dict.fromkeys(range(part.size), gap),
-    )
 
 
 def _some(part: Slice, places: Sequence[int]) -> Slice:
