@@ -42,7 +42,7 @@ class Scripted:
             "ok" lets one pass.
         calls: "METHOD /path?query" of every call, in order.
         duration: seconds of a job. late: seconds after which lists show a job. page: largest page of a list.
-        bulk: how it understands ids: repeated, comma, ignored or 400. results: generations that it announces.
+        bulk: how it understands ids: repeated, comma, ignored, or a status that it answers. results: generations that it announces.
         ends: how the next jobs end, "completed" or "failed:Code"; a list for the children of one, by place.
         status: that jobs have for ever, until they are canceled.
     """
@@ -215,8 +215,8 @@ class Scripted:
             self._advance(one)
         shown.sort(key=lambda j: j["_at"], reverse=True)
         if "ids" in params:
-            if self.bulk == "400":
-                return self._reply(400, {"statusCode": 400, "message": "ids not understood"})
+            if self.bulk.isdecimal():
+                return self._reply(int(self.bulk), {"message": "ids not understood"})
             ids = params.get_list("ids") if self.bulk == "repeated" else params["ids"].split(",")
             if self.bulk != "ignored":
                 shown = [j for j in shown if j["id"] in ids]

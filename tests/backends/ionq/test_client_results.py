@@ -44,6 +44,17 @@ def test_a_failed_circuit_fails_its_row_and_is_sent_again_alone():
     assert len(service.charged) == len(set(service.charged)) == 3
 
 
+@pytest.mark.parametrize("pause", ["429:50", "503:50"])
+def test_results_are_asked_for_as_patiently_as_the_service_asks(pause):
+    """Four pauses of 50 s are more than one call may take elsewhere."""
+    service = Scripted()
+    service.ends = [{0: "failed:InvalidInput", 1: "failed:InvalidInput"}]
+    service.script = {"GET /jobs?ids=": [pause] * 4}
+    (outcome,), took = run(service, job(3))
+    assert took > 200
+    assert outcome.status == {0: Status.FAILED, 1: Status.FAILED}
+
+
 @pytest.mark.parametrize("code", ["UnsupportedGate", "QuotaExhaustedError", "InvalidInput"])
 def test_what_fails_for_good_is_not_sent_again(code):
     service = Scripted()

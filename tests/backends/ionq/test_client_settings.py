@@ -58,6 +58,7 @@ def test_a_key_that_cannot_be_sent_is_refused_without_saying_it(key):
         ({"rate": 0}, "rate"),
         ({"settle": float("nan")}, "settle"),
         ({"min_interval": 9.0}, "min_interval"),
+        ({"min_interval": 9.0, "backend": "qpu.forte-1", "max_interval": 8.0}, "got 9.0 and 8.0"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(options, said):

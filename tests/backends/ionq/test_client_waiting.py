@@ -17,13 +17,23 @@ from q_store.emulator.clock import run_virtual
 from q_store.jobs import Status
 
 SETTINGS = IonQSettings(key=KEY)
+MACHINE = IonQSettings(key=KEY, backend="qpu.forte-1")
 SINGLES = {"smallest": 1, "parallel": 60, "in_flight": 60}
 
 
 @given(st.floats(0, 1e6), st.one_of(st.none(), st.floats(-1e6, 1e6)), st.floats(0, 0.999))
 def test_the_interval_keeps_its_limits(age, due, share):
-    wait = interval(SETTINGS, age, due, share)
-    assert SETTINGS.min_interval <= wait <= SETTINGS.max_interval
+    assert SETTINGS.min_interval <= interval(SETTINGS, age, due, share) <= 5
+    assert MACHINE.min_interval <= interval(MACHINE, age, due, share) <= 60
+
+
+def test_a_machine_that_takes_a_day_is_asked_about_once_a_minute():
+    service = Scripted()
+    service.status = "started"
+    (outcome,), took = run(service, job(1, shots=10), backend="qpu.forte-1", attempts=1)
+    assert took > 86_400
+    assert len(service.calls) < 2000
+    assert "canceled, as it stayed started" in outcome.error[0]
 
 
 def test_the_interval_grows_with_the_age_and_aims_at_the_predicted_finish():
@@ -50,7 +60,7 @@ def test_jobs_are_looked_at_together_25_at_a_time():
     assert took < 1.05 * 60
 
 
-@pytest.mark.parametrize("bulk", ["comma", "400", "ignored"])
+@pytest.mark.parametrize("bulk", ["comma", "400", "404", "405", "ignored"])
 def test_a_service_that_does_not_understand_lists_of_ids_is_asked_otherwise(bulk):
     service = Scripted(bulk=bulk, duration=5.0)
     (outcome,), _ = run(service, job(40), smallest=1, parallel=40, in_flight=60)
@@ -169,14 +179,16 @@ def test_a_job_that_the_service_forgets_is_uncertain():
     assert "no longer knows" in outcome.error[0]
 
 
-def test_an_outage_is_waited_through():
+@pytest.mark.parametrize("fault", ["503", "405", "200"])
+def test_an_outage_is_waited_through(fault):
+    """Of an accepted job; also one in which a gateway answers something else, even with 200."""
     service = Scripted(duration=100.0)
     far = backend(service)
 
     async def go():
         running = asyncio.create_task(far.run_async([job(3)]))
         await asyncio.sleep(10)
-        service.script = {"GET": ["503"] * 40}
+        service.script = {"GET": [fault] * 40}
         return (await running)[0]
 
     assert run_virtual(go(), LONGEST).complete

@@ -53,11 +53,11 @@ class IonQSettings(BaseModel):
         call_deadline: for one call, its repetitions included.
         timeout: for one try of a call.
         contact_tries: tries until a host that never answered counts as unreachable.
-        settle: how late the service's list of jobs is trusted to be at most, counted from the last sending; None: half
-            a minute on the simulator, two minutes on a QPU, where a mistake costs money.
+        settle: how late the service's list of jobs is trusted to be at most, counted from the last sending.
         patience: how long a slice is searched in that list, or the results of a job are tried to fetch, before rows
             become UNCERTAIN.
-        min_interval, max_interval: between two looks at a job. poll_share: the interval as a share of the job's age.
+        min_interval, max_interval: between two looks at a job; None: at most 5 on the simulator, a minute on a QPU.
+            poll_share: the interval as a share of the job's age.
         deadline: without progress beyond the predicted finish, after which a job is canceled; None: 15 minutes and 2
             seconds a circuit on the simulator, a day on a QPU.
         cancel_patience: how long a cancellation may take to be confirmed.
@@ -86,10 +86,10 @@ class IonQSettings(BaseModel):
     call_deadline: float = Field(2 * _MINUTE, gt=0)
     timeout: float = Field(_MINUTE, gt=0)
     contact_tries: int = Field(5, ge=1)
-    settle: float | None = Field(None, ge=0)
+    settle: float = Field(2 * _MINUTE, ge=0)
     patience: float = Field(5 * _MINUTE, gt=0)
     min_interval: float = Field(0.1, gt=0)
-    max_interval: float = Field(5.0, gt=0)
+    max_interval: float | None = Field(None, gt=0)
     poll_share: float = Field(0.03, gt=0, le=1)
     deadline: float | None = Field(None, gt=0)
     cancel_patience: float = Field(_MINUTE, gt=0)
@@ -150,11 +150,11 @@ class IonQSettings(BaseModel):
         return f"{name}:debiased" if self.debiasing else name
 
     @property
-    def settling(self) -> float:
-        """Seconds after which the list of jobs shows an accepted job, as far as nothing else is known."""
-        if self.settle is not None:
-            return self.settle
-        return 0.5 * _MINUTE if self.is_simulator else 2 * _MINUTE
+    def longest_interval(self) -> float:
+        """Seconds between two looks at a job, at most."""
+        if self.max_interval is not None:
+            return self.max_interval
+        return 5.0 if self.is_simulator else _MINUTE
 
     def longest(self, circuits: int) -> float:
         """Seconds without progress after which a job of so many circuits is given up."""
@@ -181,8 +181,8 @@ class IonQSettings(BaseModel):
         if self.is_simulator and self.debiasing:
             msg = "expected debiasing on a QPU only, got it with the simulator; leave it out"
             raise ConfigError(msg)
-        if self.min_interval > self.max_interval:
-            msg = f"expected min_interval <= max_interval, got {self.min_interval} and {self.max_interval}"
+        if self.min_interval > self.longest_interval:
+            msg = f"expected min_interval <= max_interval, got {self.min_interval} and {self.longest_interval}"
             raise ConfigError(msg)
 
 

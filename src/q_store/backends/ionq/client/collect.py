@@ -189,7 +189,8 @@ class Collector:
         attempt = 0
         while True:
             attempt += 1
-            known |= await self._reader.read([job for job in jobs if job not in known or not known[job].is_final])
+            left = [job for job in jobs if job not in known or not known[job].is_final]
+            known |= await self._reader.read(left, self._api.settings.patience)
             if all(job in known and known[job].is_final for job in jobs) or loop.time() > end:
                 return known
             await asyncio.sleep(back_off(attempt, 0.5 + 0.5 * self._api.jitter()))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from q_store.backends.ionq.client.api import Api, Params
 from q_store.backends.ionq.client.failures import NotFoundError
 from q_store.backends.ionq.client.records import Record, page, record
-from q_store.errors import InputError
+from q_store.errors import AuthenticationError, BackendError, InputError, UnreachableError
 
 PAGE = 25
 _REMEMBERED = 4096
@@ -48,37 +48,39 @@ class Reader:
         self._acceptances = acceptances
         self._ways = [_repeated, _comma]
 
-    async def read(self, ids: Sequence[str]) -> dict[str, Record]:
+    async def read(self, ids: Sequence[str], patience: float | None = None) -> dict[str, Record]:
         """The records of these jobs; those that the service does not know are left out. Raises as `Api.get`."""
         if len(ids) == 1 or not self._ways:
-            return await self._singly(ids)
-        parts = await asyncio.gather(*(self._page(part) for part in _pages(ids)))
+            return await self._singly(ids, patience)
+        parts = await asyncio.gather(*(self._page(part, patience) for part in _pages(ids)))
         found = {known.id: known for part in parts for known in part}
         lacking = [job for job in ids if job not in found]
-        return {**found, **await self._singly(lacking)}
+        return {**found, **await self._singly(lacking, patience)}
 
     async def one(self, job: str, patience: float | None = None) -> Record:
         """The record of one job, with its children. Raises as `Api.get`."""
         return await self._api.get(f"/jobs/{job}", read=record, patience=patience)
 
-    async def _singly(self, ids: Sequence[str]) -> dict[str, Record]:
-        found = await asyncio.gather(*(self._known(job) for job in ids))
+    async def _singly(self, ids: Sequence[str], patience: float | None) -> dict[str, Record]:
+        found = await asyncio.gather(*(self._known(job, patience) for job in ids))
         return {known.id: known for known in found if known is not None}
 
-    async def _known(self, job: str) -> Record | None:
+    async def _known(self, job: str, patience: float | None) -> Record | None:
         try:
-            return await self.one(job)
+            return await self.one(job, patience)
         except NotFoundError:
             return None
 
-    async def _page(self, ids: Sequence[str]) -> list[Record]:
+    async def _page(self, ids: Sequence[str], patience: float | None) -> list[Record]:
         """What a list of these ids shows. A way of writing them that the service does not understand is given up."""
         found: list[Record] = []
         looked = asyncio.get_running_loop().time()
         for way in tuple(self._ways):
             try:
-                listed, _ = await self._api.get("/jobs", way(ids), read=page)
-            except InputError:
+                listed, _ = await self._api.get("/jobs", way(ids), read=page, patience=patience)
+            except (AuthenticationError, UnreachableError):
+                raise
+            except (InputError, BackendError):
                 self._give_up(way)
                 continue
             if any(known.id not in ids for known in listed):

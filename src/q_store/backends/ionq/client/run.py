@@ -108,6 +108,8 @@ class Run:
             known = await self._link.cancel(job)
             if known is None or not known.is_final:
                 return nothing(part, Missing(Status.UNCERTAIN, f"job {job} stays {state}, and could not be canceled"))
+            answer = await self._link.collector.collect(part, known)
+            return _explained(answer, f"canceled, as it stayed {state} without progress for too long")
         return await self._link.collector.collect(part, known)
 
     async def _abandon(self, tasks: Sequence[asyncio.Task[list[tuple[Slice, Answer]]]]) -> None:
@@ -122,6 +124,15 @@ class Run:
             elif not task.cancelled() and task.exception() is None and task.result().remote_id is not None:
                 self._open[str(task.result().remote_id)] = task.result()
         await asyncio.gather(*(self._link.cancel(job) for job in self._open), return_exceptions=True)
+
+
+def _explained(answer: Answer, reason: str) -> Answer:
+    """An answer that also says why its job was given up."""
+    missing = {
+        place: replace(gap, reason=f"{gap.reason} ({reason})") if gap.status is Status.FAILED else gap
+        for place, gap in answer.missing.items()
+    }
+    return replace(answer, missing=missing)
 
 
 def _some(part: Slice, places: Sequence[int]) -> Slice:

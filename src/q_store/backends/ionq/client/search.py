@@ -102,7 +102,7 @@ class Search:
 
     def _needed(self, sending: Sending) -> float:
         """Seconds after the last sending from which on the list counts."""
-        return max(self._api.settings.settling * sending.times, SEVERAL * self._acceptances.lateness)
+        return max(self._api.settings.settle * sending.times, SEVERAL * self._acceptances.lateness)
 
     def _between(self, looks: int, agreeing: int, left: float) -> float:
         """Seconds until the next look: ever longer, but no longer than until the list counts."""

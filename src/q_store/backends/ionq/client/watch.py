@@ -9,7 +9,7 @@ from q_store.backends.ionq.client.api import Api
 from q_store.backends.ionq.client.looking import Reader
 from q_store.backends.ionq.client.records import Record
 from q_store.backends.ionq.settings import IonQSettings
-from q_store.errors import BackendError, UnreachableError
+from q_store.errors import AuthenticationError, BackendError
 
 _TOGETHER = 0.5
 """A job that has waited for this share of its interval is looked at with another one that is due."""
@@ -30,7 +30,7 @@ def interval(settings: IonQSettings, age: float, due: float | None, share: float
         due: seconds until its predicted finish; None if there is no prediction.
         share: random, in [0, 1).
     """
-    least, most = settings.min_interval, settings.max_interval
+    least, most = settings.min_interval, settings.longest_interval
     by_age = max(least, settings.poll_share * age)
     if due is not None and 0 < due < 2 * by_age:
         return min(most, max(least, due + 0.1 * least * share))
@@ -79,8 +79,8 @@ class Watch:
     async def final(self, job: str, circuits: int) -> Record | None:
         """The record of a job once it is final, or when it has made no progress for too long.
 
-        None: the service does not know the job (any more). Raises AuthenticationError and the like; without an answer
-        it goes on looking until the job's deadline, then raises UnreachableError.
+        None: the service does not know the job (any more). Raises AuthenticationError; without a usable answer it goes
+        on looking until the job's deadline, then raises UnreachableError or BackendError.
         """
         now = asyncio.get_running_loop().time()
         longest = self._api.settings.longest(circuits)
@@ -127,22 +127,21 @@ class Watch:
     async def _look(self, due: list[_Watched]) -> None:
         try:
             known = await self._reader.read([one.id for one in due])
-        except UnreachableError as error:
-            self._unreached(due, error)
-            return
         except Exception as error:  # noqa: BLE001  # whoever waits hears of it, a fault of ours included
-            for one in due:
-                one.fail(error)
+            self._unseen(due, error)
             return
         now = asyncio.get_running_loop().time()
         for one in due:
             self._update(one, known.get(one.id), now)
 
-    def _unreached(self, due: list[_Watched], error: UnreachableError) -> None:
+    def _unseen(self, due: list[_Watched], error: Exception) -> None:
+        """An answer of no use may be followed by a better one; what was accepted is waited for until its deadline."""
         now = asyncio.get_running_loop().time()
+        passing = isinstance(error, BackendError) and not isinstance(error, AuthenticationError)
         for one in due:
-            one.last_look, one.next_look = now, now + self._api.settings.max_interval
-            if now > one.limit:
+            wait = interval(self._api.settings, now - one.since, None, self._api.jitter())
+            one.last_look, one.next_look = now, now + wait
+            if not passing or now > one.limit:
                 one.fail(error)
 
     def _update(self, one: _Watched, known: Record | None, now: float) -> None:
