@@ -47,34 +47,37 @@ class Judge:
             self.paused[send.member] = now + event.pause
 
     def actions(self, actions, now):
-        self.wake = None
         for action in actions:
-            match action:
-                case Send():
-                    self._send(action, now)
-                case Keep():
-                    self._keep(action)
-                case GiveUp():
-                    fate = "uncertain" if action.uncertain else "given up"
-                    self._settle(action.batch, action.numbers.tolist(), fate)
-                    assert action.reason or action.uncertain
-                case Finished():
-                    assert len(self.settled[action.batch]) == self.asked[action.batch].count
-                    self.open.remove(action.batch)
-                case Cancel():
-                    assert action.slice in self.in_flight.keys() - self.canceled
-                    self.canceled.add(action.slice)
-                case Probe():
-                    assert action.member not in self.probing, "two probes at once"
-                    self.probing.add(action.member)
-                case Starve():
-                    assert action.batch in self.open
+            self._action(action, now)
+        self.wake = None
         for wake in [action for action in actions if isinstance(action, Wake)]:
             assert wake is actions[-1]
             assert wake.at > now
             self.wake = wake.at
         for batch in self.open:
             assert len(self.settled[batch]) < self.asked[batch].count, "all is settled and nobody said so"
+
+    def _action(self, action, now):
+        match action:
+            case Send():
+                self._send(action, now)
+            case Keep():
+                self._keep(action)
+            case GiveUp():
+                fate = "uncertain" if action.uncertain else "given up"
+                self._settle(action.batch, action.numbers.tolist(), fate)
+                assert action.reason or action.uncertain
+            case Finished():
+                assert len(self.settled[action.batch]) == self.asked[action.batch].count
+                self.open.remove(action.batch)
+            case Cancel():
+                assert action.slice in self.in_flight.keys() - self.canceled
+                self.canceled.add(action.slice)
+            case Probe():
+                assert action.member not in self.probing, "two probes at once"
+                self.probing.add(action.member)
+            case Starve():
+                assert action.batch in self.open
 
     def _send(self, send, now):
         spec, asked = self.specs[send.member], self.asked[send.batch]

@@ -13,7 +13,8 @@ from q_store.pool.slices import Flight, Ints, Parcel
 class Batch:
     """The circuits 0 ... count - 1. Waiting ones lie in parcels, those that failed most often first."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, now: float) -> None:
+        self.begun = now
         self.name = asked.batch
         self.work = asked.work
         self.members = asked.members

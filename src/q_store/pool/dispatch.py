@@ -61,7 +61,7 @@ def next_cut(batch: Batch, members: Mapping[str, Member], now: float, settings: 
         able = [load for load in all_loads if load.spec.name not in parcel.failed_at]
         if not any(load.free for load in able):
             continue
-        size, load = _best(batch, waiting, able, settings)
+        size, load = _best(batch, waiting, able, now, settings)
         if size:
             return Cut(load.spec.name, parcel, min(size, parcel.cap))
     return None
@@ -77,9 +77,9 @@ def _trial(batch: Batch, members: Mapping[str, Member], now: float) -> Cut | Non
     return None
 
 
-def _best(batch: Batch, waiting: int, able: Sequence[Load], settings: PoolSettings) -> tuple[int, Load]:
+def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings: PoolSettings) -> tuple[int, Load]:
     """(circuits, load) of the member with a free place that begins first; 0 where all leave them to busy ones."""
-    chosen = policy.preferred(waiting * batch.work, able, settings)
+    chosen = policy.preferred(waiting * batch.work, able, now - batch.begun, settings)
     free = sorted((load for load in chosen if load.free), key=lambda load: (load.flights, load.ready, load.pace))
     if len(batch.allowed) == 1 and free:  # nobody to balance with
         places = free[0].flights + free[0].free

@@ -165,8 +165,9 @@ class Member:
         """How it stands; `guess`: latency and pace of a member whose speed is not known."""
         latency, pace = self.speed.fit() if self.speed.known else guess
         waited = now - min((flight.sent for flight in self.flights.values()), default=now)
-        if not self.speed.known and self.flights:
-            pace = max(pace, 2 * waited / max(1e-300, sum(flight.work for flight in self.flights.values())))
+        work = sum(flight.work for flight in self.flights.values())
+        if not self.speed.known and work:
+            pace = max(pace, 2 * waited / work)
         etas = self.etas(now, latency, pace)
         ready = max(etas[-1][1] - now, 0.0) if etas else latency
         return Load(

@@ -34,18 +34,21 @@ def level(work: float, loads: Sequence[Load]) -> float:
     return (work + weighted) / speed
 
 
-def preferred(work: float, loads: Sequence[Load], settings: PoolSettings) -> list[Load]:
-    """The most preferred members that together end soon enough: before (1 + thrift) times the T of all."""
+def preferred(work: float, loads: Sequence[Load], elapsed: float, settings: PoolSettings) -> list[Load]:
+    """The most preferred members that together end soon enough: in (1 + thrift) times what all would take.
+
+    The whole time of the batch counts, with the seconds that `elapsed`: else others would be called in for its end.
+    """
     ranks = sorted({load.spec.rank for load in loads})
     if len(ranks) == 1:
         return list(loads)
     first = [load for load in loads if load.spec.rank == ranks[0]]
     if not any(load.known for load in loads) and max(load.waited for load in first) < settings.hush:
         return first
-    most = (1 + settings.thrift) * level(work, loads)
+    most = (1 + settings.thrift) * (elapsed + level(work, loads))
     for rank in ranks:
         chosen = [load for load in loads if load.spec.rank <= rank]
-        if level(work, chosen) <= most:
+        if elapsed + level(work, chosen) <= most:
             return chosen
     return list(loads)
 

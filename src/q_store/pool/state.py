@@ -151,7 +151,7 @@ class PoolState:
 
     # ------------------------------------------------------------------------------------------------------- events
 
-    def _asked(self, event: Asked, _now: float) -> None:
+    def _asked(self, event: Asked, now: float) -> None:
         for name in event.members:
             self._member(name)
         if event.batch in self._batches or event.count < 1 or not event.members or not event.work > 0:
@@ -163,7 +163,7 @@ class PoolState:
                 "allow_mixed"
             )
             raise InputError(msg)
-        batch = self._batches[event.batch] = Batch(event)
+        batch = self._batches[event.batch] = Batch(event, now)
         for name in event.members:
             if self._members[name].breaker.health is Health.BARRED:
                 batch.barred[name] = self._members[name].breaker.reason
