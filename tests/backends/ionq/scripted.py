@@ -42,7 +42,8 @@ class Scripted:
             "ok" lets one pass.
         calls: "METHOD /path?query" of every call, in order.
         duration: seconds of a job. late: seconds after which lists show a job. page: largest page of a list.
-        bulk: how it understands ids: repeated, comma, ignored, or a status that it answers. results: generations that it announces.
+        bulk: how it understands ids: repeated, comma, ignored, or a status that it answers.
+        results: generations that it announces.
         ends: how the next jobs end, "completed" or "failed:Code"; a list for the children of one, by place.
         status: that jobs have for ever, until they are canceled.
     """
