@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from q_store.backends.base import Slice, fingerprint
 from q_store.backends.expansion import Expansion
 from q_store.backends.local.engine import check_norm
 from q_store.circuits import encoders
@@ -26,6 +27,23 @@ from q_store.jobs import MAX_SHOTS, Job
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _KEPT_DATA = 16
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """What was made for the last `most` different keys."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: OrderedDict[Hashable, T] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made for the key, made now if need be."""
+        found = self._made.pop(key, None)
+        found = self._made[key] = make() if found is None else found
+        if len(self._made) > self._most:
+            self._made.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +164,7 @@ class Binder:
     """Takes expansions apart by setting; preparations are lowered once for a data set."""
 
     def __init__(self) -> None:
-        self._lowered: OrderedDict[tuple[str, bytes], tuple[Circuit, Reals]] = OrderedDict()
+        self._lowered: Recent[tuple[Circuit, Reals]] = Recent(_KEPT_DATA)
 
     def settings(self, expansion: Expansion, chosen: Wanted) -> Iterator[Bindable]:
         """The settings that have wanted circuits.
@@ -170,14 +188,31 @@ class Binder:
         content = np.ascontiguousarray(data)
         kind = str(content.dtype)[:8].encode()
         key = circuit.digest, hashlib.blake2b(content.data, digest_size=16, person=kind).digest()
-        found = self._lowered.get(key)
-        if found is None:
-            first, number = circuit.prepare.columns
-            check_norm(float(np.abs((content[:, first : first + number] ** 2).sum(axis=1) - 1).max()))
-            found = self._lowered[key] = encoders.lower(circuit, data)
-            if len(self._lowered) > _KEPT_DATA:
-                self._lowered.popitem(last=False)
-        return found
+        return self._lowered.get(key, lambda: _lowered(circuit, content))
+
+
+def _lowered(circuit: Circuit, data: npt.NDArray[Any]) -> tuple[Circuit, Reals]:
+    if circuit.prepare is not None:
+        first, number = circuit.prepare.columns
+        check_norm(float(np.abs((data[:, first : first + number] ** 2).sum(axis=1) - 1).max()))
+    return encoders.lower(circuit, data)
+
+
+def slices(bindables: Iterable[Bindable], seed: Callable[[int], int], *, exact: bool, most: int) -> Iterator[Slice]:
+    """Slices of at most `most` circuits, of one setting and shots each, for a backend that takes any gate.
+
+    Args:
+        bindables: what is to run.
+        seed: of the samples of a setting.
+        exact: whether probabilities come back, so that shots do not matter.
+        most: circuits in a slice.
+    """
+    for each in bindables:
+        angles = each.angles(each.circuit, each.rows)
+        chosen = replace(each.wanted, shots=None) if exact else each.wanted
+        for places, shots, _ in chosen.groups():
+            for part in np.array_split(places, -(-len(places) // most)):
+                yield Slice(each.circuit, angles[part], chosen.numbers[part], shots, seed(each.setting), fingerprint())
 
 
 def freed(circuit: Circuit) -> Circuit:

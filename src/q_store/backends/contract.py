@@ -162,7 +162,7 @@ class BackendContract:
             if shots is None:
                 assert close(outcome.values, true_values(part), self.tolerance)
             else:
-                _assert_estimates(outcome, part)
+                assert_estimates(outcome, part)
 
     def test_counts_are_drawn_from_the_probabilities(self) -> None:
         for backend, case in self.claimed(Output.COUNTS):
@@ -173,7 +173,7 @@ class BackendContract:
             assert counts.dtype.kind == "i"
             assert (counts.sum(axis=1) == SHOTS).all()
             assert outcome.shots_paid == SHOTS * job.rows
-            _assert_frequencies(counts / SHOTS, np.abs(reference.states(job)) ** 2)
+            assert_frequencies(counts / SHOTS, np.abs(reference.states(job)) ** 2)
 
     def test_shots_may_differ_by_row(self) -> None:
         for backend, case in self.claimed(Output.COUNTS):
@@ -187,7 +187,7 @@ class BackendContract:
         for backend, case in self.claimed(Output.EXPECTATION):
             if backend.capabilities.shots_matter:
                 job = case.job(shots=SHOTS, seed=5)
-                _assert_estimates(backend.run(job), job)
+                assert_estimates(backend.run(job), job)
 
     def test_frequencies_are_shares_of_the_shots(self) -> None:
         for backend, case in self.claimed(Output.PROBABILITIES):
@@ -196,7 +196,7 @@ class BackendContract:
                 values = backend.run(job).values
                 assert values is not None
                 assert np.allclose(values * SHOTS, np.rint(values * SHOTS), atol=1e-3)
-                _assert_frequencies(values, np.abs(reference.states(job)) ** 2)
+                assert_frequencies(values, np.abs(reference.states(job)) ** 2)
 
     def test_a_seed_repeats_and_another_does_not(self) -> None:
         for backend, case in self.claimed(Output.COUNTS):
@@ -321,14 +321,15 @@ def _dense(outcome: Outcome, n_qubits: int) -> Array:
     return np.array([[row.get(s, 0) for s in range(2**n_qubits)] for row in counts])
 
 
-def _assert_frequencies(found: Array, probabilities: Array) -> None:
+def assert_frequencies(found: Array, probabilities: Array) -> None:
     """Within six standard errors; what has probability 0 never occurs."""
     bound = _SIGMAS * np.sqrt(probabilities * (1 - probabilities) / SHOTS) + _SIGMAS / SHOTS
     assert (np.abs(found - probabilities) <= bound).all()
     assert not found[probabilities < 1e-12].any()
 
 
-def _assert_estimates(outcome: Outcome, job: Job) -> None:
+def assert_estimates(outcome: Outcome, job: Job) -> None:
+    """Values within six of their own standard errors, from SHOTS or more a row."""
     assert outcome.values is not None
     assert outcome.variances is not None
     expected = true_values(job)

@@ -12,9 +12,11 @@ from q_store.backends.contract import BackendContract
 from q_store.backends.ionq.client import IonQBackend
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.local import LocalBackend
+from q_store.backends.remote_contract import RemoteContract
 from q_store.circuits import Circuit, Observables, cnot, ry, theta
 from q_store.emulator.clock import run_virtual
 from q_store.emulator.emulator import Emulator
+from q_store.emulator.physics import Physics
 from q_store.jobs import Job, Output
 
 
@@ -122,3 +124,40 @@ def test_native_gates_are_proven():
     (outcome,), _ = run(Emulator(), [sweep(10, shots=100)], gateset="native", backend="qpu.forte-1")
     assert outcome.proof == ("native: sent 2 ZZ, service reports 2",)
     assert outcome.cost > 0
+
+
+def without_noise(received, _):
+    """What machines without noise measure."""
+    rng = np.random.default_rng(received.noise_seed)
+    found = Physics().distributions(received, "simulator")
+    drawn = [rng.multinomial(received.shots, list(row.values())) / received.shots for row in found]
+    return [dict(zip(row, each.tolist(), strict=True)) for row, each in zip(found, drawn, strict=True)]
+
+
+class Remote(RemoteContract):
+    tolerance = 1e-8
+    interval = 0.1
+    compute = None
+    options = {}  # noqa: RUF012  # of the client
+
+    def backend(self, faults=""):
+        return connected(Emulator(seed=5, faults=faults, compute=self.compute), **self.options)
+
+    def failing(self):
+        return self.backend("failed-child:0.5")
+
+    def run(self, coroutine):
+        return run_virtual(coroutine)
+
+
+class TestRemoteIdeal(Remote):
+    pass
+
+
+class TestRemoteNative(Remote):
+    options = {"gateset": "native"}  # noqa: RUF012
+
+
+class TestRemoteSampled(Remote):
+    options = {"backend": "qpu.forte-1", "gateset": "native"}  # noqa: RUF012
+    compute = staticmethod(without_noise)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,17 @@ class LocalBackend:
                 "LocalBackend(max_qubits=...) if memory and patience allow"
             )
             raise CapabilityError(msg)
-        answer = self._alone(job)
+        with self._alone():
+            answer = self._answers[job.output](job)
         return Outcome(rows=job.rows, seconds=time.perf_counter() - start, **answer)
 
-    def _alone(self, job: Job) -> Answer:
+    def row_by_row(self, job: Job) -> npt.NDArray[Any]:
+        """Probabilities [R, 2^n], to the last bit independent of the rows beside: what shots are drawn from."""
+        with self._alone():
+            return exact.values(self._programs.of("probabilities", job.circuit), job, alone=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         """Other threads wait, as memory is shared between the passes; a pullback that comes back here is refused."""
         if self._owner == threading.get_ident():
             msg = "expected a pullback that does not use the backend that called it; give it a LocalBackend of its own"
@@ -109,7 +117,7 @@ class LocalBackend:
         with self._lock:
             self._owner = threading.get_ident()
             try:
-                return self._answers[job.output](job)
+                yield
             finally:
                 self._owner = None
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.base import Slice, fingerprint
-from q_store.backends.binding import Bindable, Binder, check, wanted
+from q_store.backends.binding import Bindable, Binder, Recent, check, wanted
 from q_store.backends.expansion import Expansion, expand
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire.gates import expressible
@@ -53,7 +51,7 @@ class Planner:
         self.name = name
         self.family = family_of(settings)
         self._binder = Binder()
-        self._compiled: OrderedDict[tuple[str, Family], Circuit] = OrderedDict()
+        self._compiled: Recent[Circuit] = Recent(_KEPT)
 
     def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> Planned:
         """The slices of a job, or of some of its circuits; see `backends.base.Backend`.
@@ -107,17 +105,14 @@ class Planner:
 
     def _in_gates(self, circuit: Circuit) -> Circuit:
         """The circuit in gates of the target; once for a structure."""
-        key = (circuit.digest, self.family)
-        found = self._compiled.get(key)
-        if found is None:
-            if self.settings.gateset == "native":
-                made = to_native(circuit, self.family, measured=True)
-                # what measurement cannot see is compiled away, and the service takes no empty circuit
-                made = made if made.ops or not circuit.ops else replace(made, ops=(op("gpi", 0, angles=[0.0]),) * 2)
-            else:
-                made = expressible(circuit)
-            found = _kept(self._compiled, key, made, _KEPT)
-        return found
+        return self._compiled.get((circuit.digest, self.family), lambda: self._translated(circuit))
+
+    def _translated(self, circuit: Circuit) -> Circuit:
+        if self.settings.gateset != "native":
+            return expressible(circuit)
+        made = to_native(circuit, self.family, measured=True)
+        # what measurement cannot see is compiled away, and the service takes no empty circuit
+        return made if made.ops or not circuit.ops else replace(made, ops=(op("gpi", 0, angles=[0.0]),) * 2)
 
     def _packs(self, circuit: Circuit, rows: Ints) -> Iterator[Ints]:
         """Rows by remote job. Free jobs are many, as the circuits of one may share a slot; paid ones are full."""
@@ -145,11 +140,3 @@ def _repeats(angles: Reals) -> Ints:
         out[r] = seen.get(key, 0)
         seen[key] = int(out[r]) + 1
     return out
-
-
-def _kept(store: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> Any:
-    """Put into a store that forgets the oldest."""
-    store[key] = value
-    if len(store) > most:
-        store.popitem(last=False)
-    return value
