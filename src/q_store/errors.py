@@ -11,7 +11,8 @@ QStoreError
 ├── BackendError                       a service that refused, failed or cannot be reached
 │   ├── AuthenticationError            a key that is missing or that the service does not accept
 │   ├── UnreachableError               no connection, or no usable answer in spite of retries
-│   └── IncompleteError                rows without an answer: failed, or perhaps paid and not to be sent again
+│   ├── IncompleteError                rows without an answer: failed, or perhaps paid and not to be sent again
+│   └── PausedError                    no backend works for now; what was received is kept, the run can be resumed
 ├── BudgetError                        a cap on money, shots, circuits or time leaves no room
 ├── RunError                           a run folder or checkpoint that is missing, damaged or of another run
 ├── StoreError                         a store that is damaged, too new, no store, or asked for what does not fit
@@ -70,6 +71,10 @@ class UnreachableError(BackendError):
 
 class IncompleteError(BackendError):
     """Rows without an answer."""
+
+
+class PausedError(BackendError):
+    """No backend works for now."""
 
 
 class BudgetError(QStoreError):

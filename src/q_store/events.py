@@ -123,7 +123,32 @@ class RunFinished:
     seconds: float
 
 
-Event = RunStarted | StageStarted | StepDone | EpochDone | CheckpointSaved | EarlyStopped | RunFinished
+@dataclass(frozen=True, slots=True)
+class PoolPaused:
+    """No backend of a pool works; it waits for one to return, `patience` seconds at most."""
+
+    reason: str
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolResumed:
+    """A backend has returned after so many seconds."""
+
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | StageStarted
+    | StepDone
+    | EpochDone
+    | CheckpointSaved
+    | EarlyStopped
+    | RunFinished
+    | PoolPaused
+    | PoolResumed
+)
 Sink = Callable[[Event], None]
 
 

@@ -178,8 +178,8 @@ class Backend(Protocol):
     async def result(self, part: Slice, ticket: Ticket) -> Answer:
         """What a final ticket brought."""
 
-    async def find(self, fingerprint: str) -> Ticket | Found:
-        """Look a slice up that was perhaps accepted."""
+    async def find(self, fingerprint: str, since: float | None = None) -> Ticket | Found:
+        """Look a slice up that was perhaps accepted; not before `since`, seconds since 1970, where that is known."""
 
     async def cancel(self, tickets: Sequence[Ticket]) -> list[Ticket]:
         """Cancel what is open; the tickets as they stand then."""

@@ -24,6 +24,7 @@ from q_store.jobs import EXACT_ONLY, Job, Outcome, Output, Status
 
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Sampler = Callable[[Reals, Ints, int], npt.NDArray[Any]]
 """Counts [R, 2^n] from probabilities [R, 2^n], shots [R] and a seed."""
 DENSE_QUBITS = 12
@@ -66,7 +67,13 @@ class Expansion:
         return np.broadcast_to(np.asarray(self.inner.shots, dtype=np.int64), (self.inner.rows,))
 
     def outcome(
-        self, answered: Distributions, missing: Mapping[int, Missing], *, sampled: bool, sample: Sampler, **more: Any
+        self,
+        answered: Distributions,
+        missing: Mapping[int, Missing],
+        *,
+        sampled: bool | Flags,
+        sample: Sampler,
+        **more: Any,
     ) -> Outcome:
         """The outcome of the job.
 
@@ -74,11 +81,12 @@ class Expansion:
             answered: a row for each circuit of the expansion, empty where missing.
             missing: circuits without an answer.
             sampled: whether `answered` holds frequencies of the shots asked for; False: probabilities, from which
-                shots are drawn here, by (seed, row) alone.
+                shots are drawn here, by (seed, row) alone. One for all, or one for each circuit.
             sample: draws them.
             more: further fields of the outcome.
         """
-        parts = [self._setting(g, answered, sampled=sampled, sample=sample) for g in range(len(self.plan.settings))]
+        given = np.broadcast_to(sampled, (self.size,)).reshape(len(self.plan.settings), -1)
+        parts = [self._setting(g, answered, sampled=given[g], sample=sample) for g in range(len(self.plan.settings))]
         fields = self._total(parts)
         shape = (self.job.rows, self.each, -1) if self.job.output is Output.SHIFTED else (self.job.rows, -1)
         fields = {k: v if isinstance(v, list) else v.reshape(shape) for k, v in fields.items()}
@@ -116,12 +124,12 @@ class Expansion:
             **more,
         )
 
-    def _setting(self, g: int, answered: Distributions, *, sampled: bool, sample: Sampler) -> dict[str, Any]:
+    def _setting(self, g: int, answered: Distributions, *, sampled: Flags, sample: Sampler) -> dict[str, Any]:
         rows, setting = self.inner.rows, self.plan.settings[g]
         own = answered.rows(g * rows, (g + 1) * rows)
         n, shots = own.n_qubits, self.shots
-        if shots is not None and not sampled:
-            own = _drawn(own, shots, self.seed(g), sample)
+        if shots is not None and not sampled.all():
+            own = _drawn(own, shots, self.seed(g), sample, sampled)
         if self.inner.output is Output.PROBABILITIES:
             return {"values": own.dense()}
         if self.inner.output is Output.COUNTS and shots is not None:
@@ -204,17 +212,19 @@ def unshifted(job: Job) -> tuple[Job, int]:
     return inner, rules.size
 
 
-def _drawn(own: Distributions, shots: Ints, seed: int, sample: Sampler) -> Distributions:
-    """Frequencies of samples, the same whatever was answered beside a row."""
+def _drawn(own: Distributions, shots: Ints, seed: int, sample: Sampler, sampled: Flags) -> Distributions:
+    """Frequencies of samples, the same whatever was answered beside a row; rows that are `sampled` stay."""
     answered = np.diff(own.start) > 0
     if own.n_qubits <= DENSE_QUBITS:
         probabilities = own.dense()
         probabilities[~answered, 0] = 1  # nothing to draw from; the row is blanked later
         frequencies = sample(probabilities, np.ascontiguousarray(shots), seed) / shots[:, None]
         frequencies[~answered] = 0
+        if sampled.any():
+            frequencies[sampled] = own.dense()[sampled]
         return Distributions.from_dense(frequencies)
-    weight = np.zeros(len(own.weight))
-    for r in np.flatnonzero(answered).tolist():
+    weight = own.weight.copy()
+    for r in np.flatnonzero(answered & ~sampled).tolist():
         entries = np.arange(own.start[r], own.start[r + 1])
         entries = entries[np.argsort(own.state[entries])]
         weight[entries] = (

@@ -156,6 +156,14 @@ RELEASE_LEASES = f"UPDATE tickets SET lease = 0 WHERE owner = :owner AND state I
 RELEASE_ALL_LEASES = f"UPDATE tickets SET lease = 0 WHERE lease > 0 AND state IN {OPEN_STATES}"
 MOVE_TICKET = """UPDATE tickets SET state = :state, remote_id = :remote_id, lease = :lease, times = :times,
     reason = :reason WHERE id = :id"""
+SHRINK_TICKET = """UPDATE tickets SET money = money - :money, reserved_shots = reserved_shots - :shots,
+    reserved_circuits = reserved_circuits - :circuits WHERE id = :id"""
+SET_ASIDE = """INSERT INTO tickets(
+    fingerprint, run, job, provider, backend, origin, shots, seed, circuits, numbers, keys, flips, money, currency,
+    reserved_shots, reserved_circuits, state, remote_id, owner, lease, times, reason, created)
+    SELECT :fingerprint, run, job, provider, backend, origin, shots, seed, :count, :numbers, NULL, NULL, :money,
+    currency, :shots, :circuits, 'UNCERTAIN', remote_id, owner, 0, times, :reason, created FROM tickets
+    WHERE id = :id"""
 CLOSE_TICKET = """UPDATE tickets SET state = :state, times = :times, reason = :reason, numbers = NULL, keys = NULL,
     flips = NULL WHERE id = :id"""
 GET_CLAIMS = """SELECT key, fingerprint, owner, lease FROM claims JOIN tickets ON tickets.id = ticket
@@ -166,6 +174,8 @@ DROP_CLAIMS = "DELETE FROM claims WHERE ticket = :id"
 # ----------------------------------------------------------------------------------------------------- money and limits
 
 ADD_CHARGE = "INSERT INTO charges(ticket, time, money, shots, circuits) VALUES (:id, :time, :money, :shots, :circuits)"
+CHARGED = """SELECT COALESCE(SUM(c.money), 0), COALESCE(SUM(c.shots), 0), COALESCE(SUM(c.circuits), 0)
+    FROM charges c JOIN tickets t ON t.id = c.ticket WHERE t.run = :run AND t.job = :job"""
 OPEN_ACCOUNT = """INSERT INTO accounts(run, provider, currency) VALUES (:run, :provider, :currency)
     ON CONFLICT DO NOTHING"""
 HOLD = """UPDATE accounts SET held_money = held_money + :money, held_shots = held_shots + :shots,

@@ -18,6 +18,9 @@ from q_store.store.measured import Ints
 from q_store.store.packing import unpack_numbers
 from q_store.store.plain import from_text
 
+REST = "/rest"
+"""Ends the fingerprint of circuits that were set aside."""
+
 
 class State(Enum):
     """Where a ticket stands."""
@@ -113,6 +116,11 @@ class StoredTicket:
     created: float
     run_number: int
     origin: int
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether it stands for circuits of another ticket, set aside: the service knows no such slice."""
+        return self.fingerprint.endswith(REST)
 
     def part(self, circuit: Circuit) -> Slice:
         """The slice, to fetch results with: its angles are NaN, so it cannot be sent. Raises StoreError when closed."""

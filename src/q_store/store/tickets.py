@@ -17,7 +17,7 @@ import numpy as np
 from q_store.backends.base import Answer, Slice
 from q_store.errors import InputError, StoreError
 from q_store.store import sql
-from q_store.store.budget import Amounts, Budget
+from q_store.store.budget import NANO, Amounts, Budget
 from q_store.store.circuits import Circuits
 from q_store.store.database import Database, Rows
 from q_store.store.journal import Journal, Source
@@ -26,7 +26,7 @@ from q_store.store.packing import pack_numbers
 from q_store.store.plain import to_text
 from q_store.store.runs import Runs
 from q_store.store.samples import Samples
-from q_store.store.ticket import Held, Intent, State, StoredTicket, from_row
+from q_store.store.ticket import REST, Held, Intent, State, StoredTicket, from_row
 
 _STEPS = {
     State.INTENT: {State.SENT, State.UNCERTAIN, State.FAILED, State.CANCELLED},
@@ -156,6 +156,26 @@ class Tickets:
             values = {"id": ticket.number, "state": state.value, "reason": reason}
             self._database.run(sql.CLOSE_TICKET, {**values, "times": to_text({**ticket.times, **(times or {})})})
         return measured
+
+    def set_aside(self, fingerprint: str, places: Sequence[int], reason: str) -> None:
+        """Give circuits whose fate is unknown an UNCERTAIN ticket of their own, so that the others can be settled.
+
+        It has their share of the reservation and cannot be fetched (`StoredTicket.is_rest`). Raises as `settle`.
+        """
+        with self._database.write():
+            ticket = self._mine(fingerprint, State.UNCERTAIN)
+            if ticket.numbers is None:
+                raise StoreError(f"expected an open ticket with its circuits, got {fingerprint}")
+            share = {name: value * len(places) // ticket.circuits for name, value in ticket.reserved.values.items()}
+            own = {"fingerprint": fingerprint + REST, "count": len(places), "reason": reason}
+            numbers = pack_numbers(ticket.numbers[list(places)])
+            self._database.run(sql.SHRINK_TICKET, {"id": ticket.number, **share})
+            self._database.run(sql.SET_ASIDE, {"id": ticket.number, **share, **own, "numbers": numbers})
+
+    def charged(self, run: str, job: int) -> Amounts:
+        """What a job was charged so far; money in whatever currencies."""
+        (row,) = self._database.rows(sql.CHARGED, {"run": self._runs.number(run), "job": job})
+        return Amounts(row[0] / NANO, row[1], row[2])
 
     def heartbeat(self) -> set[str]:
         """Renew the leases of this owner's tickets that are on their way; the fingerprints of those it still has."""

@@ -1,0 +1,139 @@
+"""Taking up what an earlier process left: its open tickets, before anything new is sent.
+
+A ticket with an id is waited for and fetched. One without is looked up at the service: found, it is fetched; surely
+never accepted, it is closed, and its circuits are asked for again; otherwise it is UNCERTAIN and stays so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from q_store.backends.base import Found, Missing, Ticket
+from q_store.errors import BackendError, PausedError, RunError
+from q_store.jobs import Status
+from q_store.pool.books import Sending, Written
+from q_store.pool.carriage import Carriage
+from q_store.pool.delivery import together
+from q_store.pool.membership import Member
+from q_store.pool.watch import Watch
+from q_store.store import State, StoredTicket
+
+_BEFORE = 60.0
+"""Seconds that clocks may differ: the service's list is read back to so long before the intent."""
+_FIRST, _LONGEST = 1.0, 30.0
+"""Seconds between two tries to look a ticket up."""
+Gaps = dict[int, dict[int, Missing]]
+
+
+@dataclass(eq=False)
+class Attachment:
+    """Takes up open tickets.
+
+    Attributes:
+        books: of the run. members, watches: by name.
+        patience: seconds for which a service may be out of reach. busy: fingerprints of slices that are on their way.
+    """
+
+    books: Written
+    members: Mapping[str, Member]
+    watches: Mapping[str, Watch]
+    patience: float
+    busy: Collection[str] = ()
+
+    async def own(self) -> Gaps:
+        """Bring the run's tickets to their end; what stays uncertain, by job and circuit.
+
+        Raises:
+            RunError: where another process is at work on the run. PausedError: where a service is out of reach.
+        """
+        await self._alone()
+        self.books.store.tickets.adopt(self._ours)
+        mine = [ticket for ticket in self._open() if self._ours(ticket) and ticket.fingerprint not in self.busy]
+        await together([self._take_up(ticket) for ticket in mine if ticket.owner == self.books.store.tickets.owner])
+        gaps: Gaps = {}
+        for ticket in self._open():
+            if ticket.state is State.UNCERTAIN and ticket.numbers is not None:
+                gap = Missing(Status.UNCERTAIN, ticket.reason)
+                gaps.setdefault(ticket.job, {}).update(dict.fromkeys(ticket.numbers.tolist(), gap))
+        return gaps
+
+    async def others(self) -> None:
+        """Bring tickets of other runs to their end that nobody looks after; what fails is left as it is."""
+        adopted = self.books.store.tickets.adopt(
+            lambda ticket: ticket.run != self.books.run and ticket.backend in self.members and not ticket.is_rest
+        )
+        await asyncio.gather(*(self._take_up(ticket) for ticket in adopted), return_exceptions=True)
+
+    def _ours(self, ticket: StoredTicket) -> bool:
+        return ticket.run == self.books.run and ticket.backend in self.members and not ticket.is_rest
+
+    def _open(self) -> list[StoredTicket]:
+        return [ticket for ticket in self.books.store.tickets.open() if ticket.run == self.books.run]
+
+    async def _alone(self) -> None:
+        """Wait until the leases of earlier processes have ended."""
+        tickets = self.books.store.tickets
+        seen: dict[str, float] = {}
+        while True:
+            free = {ticket.fingerprint for ticket in tickets.adoptable()}
+            held = [t for t in self._open() if t.owner != tickets.owner and t.fingerprint not in free]
+            held = [ticket for ticket in held if ticket.state is not State.UNCERTAIN]
+            if not held:
+                return
+            for ticket in held:
+                if ticket.lease > seen.setdefault(ticket.fingerprint, ticket.lease):
+                    raise RunError(
+                        f"expected run {self.books.run} for this process alone, got {ticket.owner} at work on it; end "
+                        "that, or wait for it"
+                    )
+            await asyncio.sleep(_FIRST)
+
+    async def _take_up(self, stored: StoredTicket) -> None:
+        """Bring one ticket to its end."""
+        member = self.members[stored.backend]
+        ticket = await self._accepted(stored, member)
+        if ticket is None:
+            return
+        part = self.books.store.tickets.part(stored)
+        carriage = Carriage(
+            Sending(part, member, stored.job),
+            self.books,
+            self.watches[stored.backend],
+            lambda: np.ones(part.size, dtype=bool),
+        )
+        await carriage.bring(ticket)
+
+    async def _accepted(self, stored: StoredTicket, member: Member) -> Ticket | None:
+        """The ticket of a slice that was accepted; None where there is nothing to wait for."""
+        if stored.remote_id is not None:
+            return Ticket(stored.fingerprint, stored.remote_id, times=stored.times)
+        found = await self._found(stored, member)
+        if found is Found.ABSENT:
+            self.books.nothing(stored.fingerprint, "never accepted")
+            return None
+        if isinstance(found, Found):
+            reason = f"perhaps accepted before the process ended, and {member.name} cannot tell"
+            self.books.uncertain(stored.fingerprint, stored.reason or reason)
+            return None
+        self.books.sent(found)
+        return found
+
+    async def _found(self, stored: StoredTicket, member: Member) -> Ticket | Found:
+        """What the service knows of a slice; asked again while it is out of reach."""
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + self.patience, _FIRST
+        while True:
+            try:
+                return await member.backend.find(stored.fingerprint, stored.created - _BEFORE)
+            except BackendError as error:
+                if loop.time() + pause > end:
+                    raise PausedError(
+                        f"expected an answer from {member.name} about a slice that was perhaps sent, got none for "
+                        f"{self.patience:.0f} s: {error}; resume the run when it is back"
+                    ) from error
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST, 2 * pause)

@@ -1,0 +1,192 @@
+"""One slice on its way: sent, waited for, fetched and written down, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from q_store.backends.base import Missing, Ticket, TicketState
+from q_store.errors import AuthenticationError, CapabilityError, InputError, QStoreError, UnreachableError
+from q_store.jobs import Status
+from q_store.pool.books import Books, Sending
+from q_store.pool.events import Break
+from q_store.pool.watch import Watch
+from q_store.store import Measured
+
+Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+_KINDS = (
+    (AuthenticationError, Break.BARRED),
+    (CapabilityError, Break.REFUSED),
+    (InputError, Break.REFUSED),
+    (UnreachableError, Break.UNREACHABLE),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fate:
+    """What became of a slice.
+
+    Attributes:
+        numbers: [S], its circuits.
+        measured: a row for each circuit; None where it brought nothing, for the reason and of the kind given.
+        missing: of an answered slice, by place.
+        proof: see `Answer`. shots, cost: what was charged.
+        error: where it was refused.
+    """
+
+    numbers: Ints
+    measured: Measured | None = None
+    missing: Mapping[int, Missing] = field(default_factory=dict)
+    kind: Break | None = None
+    reason: str = ""
+    proof: tuple[str, ...] = ()
+    shots: int = 0
+    cost: float = 0.0
+    error: QStoreError | None = None
+
+
+def broke(numbers: Ints, kind: Break, reason: str) -> Fate:
+    """Circuits that got nothing."""
+    return Fate(numbers, kind=kind, reason=reason)
+
+
+@dataclass(eq=False)
+class Carriage:
+    """Takes a slice to its end.
+
+    Attributes:
+        sending: the slice. books: where its steps are written. watch: of its member.
+        fresh: whether each circuit still has no answer. accepted: hears of progress, with the seconds it will take.
+        canceled: set when the slice is not wanted any more.
+        leave: whether a slice whose cancel is not confirmed may be left to be taken up again later.
+    """
+
+    sending: Sending
+    books: Books
+    watch: Watch
+    fresh: Callable[[], Flags]
+    accepted: Callable[[float | None], None] = lambda _due: None
+    canceled: asyncio.Event = field(default_factory=asyncio.Event)
+    leave: Callable[[], bool] = lambda: False
+
+    async def send(self) -> Fate:
+        """Send the slice, whose intent is written, and bring it to its end."""
+        part, backend = self.sending.part, self.sending.member.backend
+        try:
+            ticket = await backend.submit(part)
+        except QStoreError as error:  # surely not accepted
+            self.books.nothing(part.fingerprint, str(error))
+            kind = next((kind for each, kind in _KINDS if isinstance(error, each)), Break.FAILED)
+            return replace(broke(part.numbers, kind, str(error)), error=error)
+        if ticket.remote_id is None:
+            self.books.uncertain(part.fingerprint, ticket.reason)
+            return broke(part.numbers, Break.UNCERTAIN, ticket.reason)
+        self.books.sent(ticket)
+        self.accepted(ticket.due)
+        return await self.bring(ticket)
+
+    async def bring(self, ticket: Ticket) -> Fate:
+        """Wait for a slice that was accepted, and fetch what it brought."""
+        part, books = self.sending.part, self.books
+        try:
+            final = await self._final(ticket)
+            if final is None:
+                return broke(
+                    part.numbers, Break.CANCELED, f"job {ticket.remote_id} was left; a resumed run takes it up"
+                )
+            if final.state is TicketState.FAILED:
+                books.nothing(part.fingerprint, final.reason)
+                return broke(part.numbers, Break.FAILED if final.retry else Break.REFUSED, final.reason)
+            if final.state is not TicketState.UNCERTAIN:
+                return await self._fetched(final)
+            reason = final.reason
+        except UnreachableError as error:
+            reason = f"job {ticket.remote_id} was accepted; then: {error}"
+        books.uncertain(part.fingerprint, reason)
+        return broke(part.numbers, Break.UNCERTAIN, reason)
+
+    async def _fetched(self, final: Ticket) -> Fate:
+        part, backend = self.sending.part, self.sending.member.backend
+        try:
+            answer = await backend.result(part, final)
+        except QStoreError as error:
+            reason = f"job {final.remote_id} ended, and its results cannot be had: {error}"
+            self.books.uncertain(part.fingerprint, reason)
+            return broke(part.numbers, Break.UNCERTAIN, reason)
+        gaps = list(answer.missing.values())
+        if len(gaps) == part.size and all(gap.status is Status.UNCERTAIN for gap in gaps):
+            self.books.uncertain(part.fingerprint, gaps[0].reason)
+            return broke(part.numbers, Break.UNCERTAIN, gaps[0].reason)
+        canceled = final.state is TicketState.CANCELED
+        measured = self.books.answered(self.sending, answer, self.fresh(), canceled=canceled)
+        missing = {
+            place: replace(gap, retry=gap.retry or (canceled and gap.status is Status.FAILED))
+            for place, gap in answer.missing.items()
+        }
+        if canceled and len(missing) == part.size and all(gap.retry for gap in missing.values()):
+            return broke(part.numbers, Break.CANCELED, final.reason or "canceled")
+        said = (*answer.proof, *([f"warning: {final.reason}"] if final.reason and not canceled else []))
+        return Fate(part.numbers, measured, missing, proof=said, shots=answer.shots_paid, cost=answer.cost)
+
+    async def _final(self, ticket: Ticket) -> Ticket | None:
+        """The final ticket, UNCERTAIN past its deadline; None: it was canceled, and that is not confirmed."""
+        loop = asyncio.get_running_loop()
+        deadline = self.sending.member.deadline(self.sending.part.size)
+        patience = _Patience(loop.time() + deadline, deadline)
+
+        def progress(seen: Ticket) -> None:
+            if patience.saw(seen, loop.time()):
+                self.accepted(seen.due)
+
+        ended = asyncio.create_task(self.watch.final(ticket, progress))
+        stop = asyncio.create_task(self.canceled.wait())
+        waiting = {ended, stop}
+        try:
+            while True:
+                left = max(0.0, patience.limit - loop.time())
+                await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done():
+                    return ended.result()
+                late = loop.time() >= patience.limit
+                if not stop.done() and not late:
+                    continue
+                known = await self._cancel(ticket)
+                if known.state.is_final and (known.state is not TicketState.UNCERTAIN or late):
+                    return known
+                if self.leave():
+                    return None
+                waiting.discard(stop)
+        finally:
+            for task in (ended, stop):
+                task.cancel()
+            await asyncio.wait({ended, stop})
+            if not ended.cancelled():
+                ended.exception()
+
+    async def _cancel(self, ticket: Ticket) -> Ticket:
+        try:
+            return (await self.sending.member.backend.cancel([ticket]))[0]
+        except QStoreError as error:
+            return replace(ticket, state=TicketState.UNCERTAIN, reason=f"cannot be canceled: {error}")
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Until when a slice is waited for: begins anew with every progress."""
+
+    limit: float
+    deadline: float
+    stage: tuple[str, ...] = ()
+
+    def saw(self, ticket: Ticket, now: float) -> bool:
+        """Whether the ticket has got further."""
+        stage = tuple(sorted(set(ticket.times) - {"seen"}))
+        if stage == self.stage:
+            return False
+        self.stage, self.limit = stage, now + max(0.0, ticket.due or 0.0) + self.deadline
+        return True

@@ -1,0 +1,140 @@
+"""Waiting for slices: one poller for a member, each ticket looked at when it is due, all that are due with one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from q_store.backends.base import Backend, Ticket
+from q_store.errors import QStoreError, UnreachableError
+
+_LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
+_TOGETHER = 0.5
+"""A ticket that has waited for this share of its interval is looked at with another one that is due."""
+_QUARTER = 0.25
+Tell = Callable[[str], None]
+
+
+def interval(age: float, due: float | None) -> float:
+    """Seconds until the next look at a ticket.
+
+    A share of its age; less often while its predicted end is far, right behind that where it comes first, soon again,
+    but ever later, once it is over.
+
+    Args:
+        age: seconds since it was sent.
+        due: seconds until its predicted end; None without a prediction.
+    """
+    by_age = max(_LEAST, _SHARE * age)
+    if due is not None and 0 < due < 2 * by_age:
+        return min(_MOST, max(_LEAST, due))
+    if due is not None:
+        by_age = max(by_age, _QUARTER * due) if due > 0 else by_age
+    return min(_MOST, by_age)
+
+
+@dataclass(eq=False)
+class _Watched:
+    """A ticket that somebody waits for; times of the loop's clock."""
+
+    ticket: Ticket
+    since: float
+    last_look: float
+    next_look: float
+    progress: Callable[[Ticket], None]
+    done: asyncio.Future[Ticket] = field(default_factory=asyncio.Future)
+
+
+class Watch:
+    """Polls the tickets of a backend.
+
+    Args:
+        backend: that they are of.
+        tell: hears why it cannot be reached, and an empty text when it can again.
+        patience: seconds without contact after which nobody waits any longer.
+    """
+
+    def __init__(self, backend: Backend, tell: Tell, patience: float) -> None:
+        self._backend = backend
+        self._tell = tell
+        self._watched: list[_Watched] = []
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._patience = patience
+        self._lost: float | None = None
+        """Since when there is no contact."""
+
+    async def final(self, ticket: Ticket, progress: Callable[[Ticket], None]) -> Ticket:
+        """The ticket once it is final; `progress` hears each look that found it. Waits as long as it takes.
+
+        Raises UnreachableError after `patience` seconds without contact.
+        """
+        if ticket.state.is_final:
+            return ticket
+        now = asyncio.get_running_loop().time()
+        one = _Watched(ticket, now, now, now + interval(0.0, ticket.due), progress)
+        self._watched.append(one)
+        self._changed.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="q-store: watch tickets")
+        try:
+            return await one.done
+        finally:
+            self._watched.remove(one)
+            self._changed.set()
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while waiting := [one for one in self._watched if not one.done.done()]:
+            self._changed.clear()
+            now = loop.time()
+            if any(one.next_look <= now for one in waiting):
+                await self._look([one for one in waiting if _joins(one, now)])
+                continue
+            try:
+                async with asyncio.timeout_at(min(one.next_look for one in waiting)):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self, due: list[_Watched]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await self._backend.poll([one.ticket for one in due])
+        except QStoreError as error:
+            self._unreached(due, error, loop.time())
+            return
+        except Exception as error:  # noqa: BLE001  # whoever waits hears of it, a fault of ours included
+            for one in due:
+                one.done.set_exception(error)
+            return
+        if self._lost is not None:
+            self._lost = None
+            self._tell("")
+        now = loop.time()
+        for one, ticket in zip(due, found, strict=True):
+            one.ticket = ticket
+            one.last_look, one.next_look = now, now + interval(now - one.since, ticket.due)
+            one.progress(ticket)
+            if ticket.state.is_final and not one.done.done():
+                one.done.set_result(ticket)
+
+    def _unreached(self, due: list[_Watched], error: QStoreError, now: float) -> None:
+        self._lost = now if self._lost is None else self._lost
+        self._tell(str(error))
+        for one in due:
+            one.last_look, one.next_look = now, now + _MOST
+            if now - max(self._lost, one.since) > self._patience and not one.done.done():
+                one.done.set_exception(UnreachableError(f"no contact for {now - self._lost:.0f} s: {error}"))
+
+
+def _joins(one: _Watched, now: float) -> bool:
+    return now - one.last_look >= _TOGETHER * (one.next_look - one.last_look)
