@@ -83,6 +83,7 @@ class Front:
         self._calls += 1
         fault = self._faults.call(number)
         self._ledger.note("calls", *([fault.name] if fault else []))
+        arrived = self._clock.now()
         await self._clock.sleep(self._rtt / 2)
         body = await _drained(receive)
         reply = None
@@ -90,7 +91,8 @@ class Front:
             reply = await self._handled(scope, body)
         if fault:
             reply = self._spoilt(fault, reply)
-        await self._clock.sleep(self._rtt / 2 + (fault.seconds if fault and fault.name == "slow" else 0.0))
+        back = arrived + self._rtt + (fault.seconds if fault and fault.name == "slow" else 0.0)
+        await self._clock.sleep(max(0.0, back - self._clock.now()))  # our own work is no part of the way
         if reply is None:
             await _drop(scope, number)
         else:

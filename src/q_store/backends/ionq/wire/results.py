@@ -11,6 +11,7 @@ import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -37,21 +38,27 @@ def distribution(body: Any, n_qubits: int | None = None) -> dict[int, float]:
         BackendError: for anything but probabilities that add up to 1 within 1e-5.
     """
     entries, binary = _entries(body)
+    values = list(entries.values())
+    if not {type(value) for value in values} <= {int, float}:
+        raise _unexpected(reprlib.repr(entries))
+    states = [_state(key, binary) for key in entries]
+    if len({*states}) < len(states) or not values or min(values) < 0 or max(values) > 1 + SUM_TOLERANCE:
+        raise _unexpected(reprlib.repr(entries))
+    if max(states) >= 1 << (63 if n_qubits is None else n_qubits):
+        raise _unexpected(f"the state {max(states)} of {n_qubits or 63} qubits")
+    total = math.fsum(values)
+    if not abs(total - 1) <= SUM_TOLERANCE:  # so that NaN is refused too
+        raise _unexpected(f"{reprlib.repr(entries)}, which add up to {total:g}")
+    return {state: value / total for state, value in zip(states, values, strict=True) if value}
+
+
+@lru_cache(maxsize=1 << 14)
+def _state(key: Any, binary: bool) -> int:  # noqa: FBT001  # of a cache that takes positions
+    """The state that a key names. Kept, as all circuits of a job have the same ones."""
     pattern, base = (_BINARY, 2) if binary else (_DECIMAL, 10)
-    out: dict[int, float] = {}
-    for key, value in entries.items():
-        if not (isinstance(key, str) and pattern.fullmatch(key)) or type(value) not in (int, float):
-            raise _unexpected(f"{key!r}: {value!r}")
-        state = int(key, base)
-        if state >= 1 << (63 if n_qubits is None else n_qubits):
-            raise _unexpected(f"the state {key} of {n_qubits or 63} qubits")
-        if not 0 <= value <= 1 + SUM_TOLERANCE:
-            raise _unexpected(f"{key!r}: {value!r}")
-        out[state] = float(value)
-    total = math.fsum(out.values())
-    if abs(total - 1) > SUM_TOLERANCE:
-        raise _unexpected(f"{len(out)} states that add up to {total:g}")
-    return {state: value / total for state, value in out.items() if value}
+    if not (isinstance(key, str) and pattern.fullmatch(key)):
+        raise _unexpected(f"the state {key!r}")
+    return int(key, base)
 
 
 def aggregate(body: Any, children: Sequence[str] | None, n_qubits: int | None = None) -> list[dict[int, float] | None]:
