@@ -7,6 +7,7 @@ import uuid
 import numpy as np
 import pytest
 
+from q_store.backends.ionq.noise import MODELS
 from q_store.circuits.gates import GATES
 from q_store.emulator.catalogue import (
     MACHINES,
@@ -18,7 +19,6 @@ from q_store.emulator.catalogue import (
     estimate,
     prices,
 )
-from q_store.emulator.noise import MODELS
 
 NOW = "2026-03-04T05:06:07.000Z"
 QPUS = [name for name in MACHINES if name.startswith("qpu.")]

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import circuits, rows
 
+from q_store.backends.ionq.noise import MODELS, Rates
 from q_store.backends.local import reference
 from q_store.circuits import Circuit, cnot, op, theta
 from q_store.circuits.gates import pauli_matrix
 from q_store.emulator import density
 from q_store.emulator.limits import Budget
-from q_store.emulator.noise import MODELS, Noisy, Rates, Site, unravel
+from q_store.emulator.noise import Noisy, Site, unravel
 from q_store.emulator.shots import frequencies, trajectories
 from q_store.emulator.simulators import Engine, Large, Small
 from q_store.emulator.trajectories import draw, unravelled

@@ -8,10 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from q_store.backends.ionq.noise import MODELS
 from q_store.backends.ionq.wire.parse import read_job
 from q_store.emulator import density
 from q_store.emulator.limits import ImpossibleJobError
-from q_store.emulator.noise import MODELS, unravel
+from q_store.emulator.noise import unravel
 from q_store.emulator.physics import Physics
 from q_store.emulator.trajectories import unravelled
 

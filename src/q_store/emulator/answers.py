@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.distributions import Distributions
+from q_store.backends.ionq.noise import Rates
 from q_store.circuits.circuit import Circuit
 from q_store.emulator import density
 from q_store.emulator.limits import Budget
-from q_store.emulator.noise import Noisy, Rates, unravel
+from q_store.emulator.noise import Noisy, unravel
 from q_store.emulator.shots import Seen, drawing_seconds, drawn, evenly, frequencies, joined, trajectories
 from q_store.emulator.simulators import Engine, Large, Simulator, Small, is_small
 from q_store.emulator.trajectories import unravelled

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from q_store.backends.ionq.noise import MODELS
 from q_store.backends.ionq.wire.limits import MAX_QUBITS_IDEAL, SIMULATOR
 from q_store.backends.ionq.wire.parse import SINGLE
-from q_store.emulator.noise import MODELS
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]

@@ -17,13 +17,13 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+from q_store.backends.ionq.noise import MODELS
 from q_store.backends.ionq.wire.limits import SIMULATOR
 from q_store.backends.ionq.wire.parse import Received
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.gates import GATES, TURN
 from q_store.emulator.answers import Answers, Instrument, exact, sampled
 from q_store.emulator.limits import Budget
-from q_store.emulator.noise import MODELS
 from q_store.emulator.simulators import Engine
 
 Reals = npt.NDArray[np.float64]
