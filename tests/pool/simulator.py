@@ -82,7 +82,7 @@ class Simulation:
     def withdraw(self, batch: int):
         self.tell(Withdrawn(batch))
 
-    def run(self, until=math.inf, most=100_000) -> float:
+    def run(self, until=math.inf, most=20_000) -> float:
         """To the end of all batches, or until that time; the time that passed since the call."""
         begun = self.now
         for _ in range(most):
@@ -179,7 +179,9 @@ class Simulation:
 
     def _cancel(self, send: Send):
         service = self.services[send.member]
-        if service.obeys and service.at(self.now) != "dead":
+        if service.at(self.now) == "dead":
+            self._later(5.0, self._cancel, send)
+        elif service.obeys:
             self._end(send, Broke(send.slice, Break.CANCELED))
 
     def _notice(self, name: str):

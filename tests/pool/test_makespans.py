@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pool.simulator import FAULTS, Service, Simulation
 
 COUNT = 960
+EXAMPLES = 3_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 60
 
 
 def pool(*services, seed=0, spec=None, **figures):
@@ -187,7 +190,7 @@ specs = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=EXAMPLES)
 @given(
     others=st.lists(st.tuples(services, specs), max_size=3),
     spec=specs,
@@ -195,6 +198,9 @@ specs = st.builds(
     seed=st.integers(0, 100),
 )
 def test_if_one_member_works_for_ever_every_circuit_is_answered(others, spec, counts, seed):
+    for service, other in others:
+        if other["price"] and service.fault == "dead":
+            service.broken_to = 20.0  # what a paid member has when it dies for ever is never known, nor sent again
     named = {f"m{k}": service for k, (service, _) in enumerate(others)}
     each = {f"m{k}": other for k, (_, other) in enumerate(others)}
     own = Simulation({**named, "good": Service(50, 0.05)}, {**each, "good": spec}, seed)
