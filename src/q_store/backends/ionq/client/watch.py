@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from q_store.backends.ionq.client.api import Api
@@ -75,6 +76,7 @@ class Watch:
         self._watched: dict[str, _Watched] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def final(self, job: str, circuits: int) -> Record | None:
         """The record of a job once it is final, or when it has made no progress for too long.
@@ -100,9 +102,11 @@ class Watch:
         """Stop looking; who still waits gets a BackendError."""
         for one in self._watched.values():
             one.fail(BackendError(f"expected to wait for job {one.id}, got a client that is closed; look it up again"))
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = {*self._looks, *([self._task] if self._task else [])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -111,15 +115,27 @@ class Watch:
             now = loop.time()
             waiting = [one for one in self._watched.values() if not one.done.done()]
             if any(one.next_look <= now for one in waiting):
-                await self._look([one for one in waiting if one.joins(now)])
+                self._start([one for one in waiting if one.joins(now)])
             else:
                 await self._pause()
 
+    def _start(self, due: list[_Watched]) -> None:
+        """Look at these jobs; others that become due meanwhile do not wait for the answer."""
+        for one in due:
+            one.next_look = math.inf
+        look = asyncio.create_task(self._look(due))
+        self._looks.add(look)
+        look.add_done_callback(self._looked)
+
+    def _looked(self, look: asyncio.Task[None]) -> None:
+        self._looks.discard(look)
+        self._changed.set()
+
     async def _pause(self) -> None:
         """Until the next look is due, or another job is watched."""
-        waiting = [one.next_look for one in self._watched.values() if not one.done.done()]
+        due = min((one.next_look for one in self._watched.values() if not one.done.done()), default=math.inf)
         try:
-            async with asyncio.timeout_at(min(waiting, default=None)):
+            async with asyncio.timeout_at(None if math.isinf(due) else due):
                 await self._changed.wait()
         except TimeoutError:
             return
