@@ -1,6 +1,6 @@
 # make demo   train a quantum classifier, live, on the bundled images
 # make test   every test          make check   style, types, layers, sizes          make bench   the benchmarks
-# make soak   kill trainings and resume them, 60 times
+# make soak   long proofs, about two hours: kills, every fault at once, an emulator under load, 4,000 compilations
 # Needs make, Python 3.11 or later and a network that reaches PyPI. Everything goes into .venv in this folder.
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." adds arguments to the command that is run.
 
@@ -41,7 +41,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 soak: $(VENV)/.installed-dev
-	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt $(ARGS)
+	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt
+	$(BIN)/python tools/soak_never_twice.py --seeds 20 --circuits 1000 --out docs/soak/never_twice.txt
+	$(BIN)/python tools/soak_emulator.py --minutes 60 --out docs/soak/emulator.txt
+	$(BIN)/python benchmarks/compilation.py
 
 clean:
 	rm -rf .venv-clients $(VENV)/.installed $(VENV)/.installed-dev build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
