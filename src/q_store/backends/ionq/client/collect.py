@@ -44,7 +44,6 @@ class Collector:
         self._api = api
         self._reader = reader
         self._few = asyncio.Semaphore(_TOGETHER)
-        self._order_known = False
 
     async def collect(self, part: Slice, known: Record) -> Answer:
         """What the final job of a slice brought. Results that cannot be had are UNCERTAIN in it.
@@ -70,12 +69,15 @@ class Collector:
         )
 
     async def _told(self, part: Slice, known: Record) -> Record:
-        """The record with its statistics, and with its children in the order of the circuits if that can be told."""
+        """The record with its statistics, and with its children in the order of the circuits if that can be told.
+
+        Nothing promises that ids come in that order: a page of names, fetched beside the results, shows whether they do.
+        """
         if part.size == 1:
             return await self._described(known)
         whole = bool(known.children and known.body.get("stats"))
         detail = _given(known) if whole else self._reader.one(known.id, self._api.settings.patience)
-        told, names = await asyncio.gather(detail, self._sample(known))
+        told, names = await asyncio.gather(detail, self._names(known, pages=1))
         children = told.children or ()
         if len(children) == part.size and all(children[place : place + 1] == (job,) for place, job in names.items()):
             return told
@@ -91,15 +93,6 @@ class Collector:
             return await self._reader.one(known.id)
         except QStoreError:
             return known
-
-    async def _sample(self, known: Record) -> dict[int, str]:
-        """Some children by their place, for the first job: nothing promises that ids come in the order of circuits."""
-        if self._order_known:
-            return {}
-        self._order_known = True
-        names = await self._names(known, pages=1)
-        self._order_known = bool(names)
-        return names
 
     async def _names(self, known: Record, pages: int = _MOST_PAGES) -> dict[int, str]:
         """The children of a job by their place, from the names that we gave them; empty where that cannot be had."""
