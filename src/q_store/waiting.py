@@ -11,6 +11,7 @@ import atexit
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -71,6 +72,11 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         done.wait()
         raise
     return tasks[0].result()
+
+
+def launch(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start the coroutine in that loop; `cancel` of the future cancels it there."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _running().loop)
 
 
 def _running() -> _Loop:
