@@ -48,6 +48,9 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     noise: options.Noise = None,
     url: options.Url = None,
     key_file: options.KeyFile = None,
+    pool: options.PoolPath = None,
+    store: options.StorePath = None,
+    budget: options.Budget = None,
     yes: options.Yes = False,
     out: options.Out = None,
     resume: options.Resume = None,
@@ -59,8 +62,8 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     from q_store.apps.train import train as start
 
     asked = Options(
-        model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file, yes,
-        out, resume, json, control=not no_control,
+        model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file,
+        pool, store, budget, yes, out, resume, json, control=not no_control,
     )  # fmt: skip
     raise typer.Exit(start(asked, context.obj or Clock()))
 

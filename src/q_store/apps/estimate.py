@@ -78,7 +78,7 @@ def show(options: Options, *, as_json: bool) -> None:
         raise ConfigError(f"expected --circuits of 1 or more, got {options.circuits}; leave it out for the default")
     request = options.request
     circuit, circuits, shots = _file(options) if options.what.endswith(QASM) else _training(request)
-    with remote.connected(request.place, options.key_file) as far:
+    with remote.connected(options.place, options.key_file) as far:
         found = cost(far, circuit, options.circuits or circuits, shots)
     console = Console(stderr=as_json)
     console.print(_table(found))

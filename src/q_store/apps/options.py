@@ -93,6 +93,22 @@ Backend = Annotated[
 Target = Annotated[
     str | None, typer.Option(metavar="simulator|qpu.NAME", help="What of the service.", show_default="simulator")
 ]
+PoolPath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Run the circuits on the pool that this TOML file describes.", show_default=False
+    ),
+]
+StorePath = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The store that keeps what was bought.", show_default="runs/q-store.db"),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CAPS", help="What the run may spend at most, such as 5USD,10000circuits,2hours.", show_default="no cap"
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask before a target that costs money.")]
 Out = Annotated[
     Path | None,

@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 
 from q_store.apps.assemble import Assembly
+from q_store.apps.members import Crew
 from q_store.apps.place import Place
+from q_store.apps.pool_place import PoolPlace
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.remote import Remote
 from q_store.backends import measurement
@@ -23,7 +25,7 @@ from q_store.circuits.circuit import Circuit
 from q_store.circuits.native import Counts, Family, counts, to_native
 from q_store.circuits.observables import Observables
 from q_store.circuits.shifts import shift_rules
-from q_store.errors import ConfigError
+from q_store.errors import ConfigError, UnreachableError
 from q_store.training.settings import TrainingSettings
 from q_store.waiting import wait
 
@@ -138,23 +140,42 @@ def cost(far: Remote, circuit: Circuit, circuits: int, shots: int | None) -> Cos
     return Cost(far.place, circuits, circuit.n_qubits, gates, asked, wait(estimated))
 
 
-def announce(far: Remote, parts: Assembly, console: Console, *, yes: bool) -> None:
-    """Say what the training comes to, and ask before it costs money. Raises ConfigError unless it may start."""
+def announce(crew: Crew, place: Place | PoolPlace, parts: Assembly, console: Console, *, yes: bool) -> None:
+    """Say what the training comes to, and ask before it costs money. Raises ConfigError unless it may start.
+
+    In a pool nobody knows who will get how much: each member is told as if it ran everything.
+    """
     model, rows = parts.model, {name: len(parts.part(name)[1]) for name in parts.data.parts}
     found = outlook(model.circuit, model.observables, model.settings, rows)
-    expected = cost(far, model.circuit, found.circuits, model.settings.shots)
+    dearest = ""
+    lines, most = [], -1.0
+    for name, far in crew.services.items():
+        try:
+            expected = cost(far, model.circuit, found.circuits, model.settings.shots)
+        except UnreachableError as error:
+            if len(crew.members) == 1:
+                raise
+            lines.append(f"{name}: no estimate: {error}")
+            continue
+        lines.append(expected.line() if len(crew.members) == 1 else f"all on {name}: {expected.line()}")
+        if (expected.total or 0.0) > most:
+            most, dearest = expected.total or 0.0, expected.price()
     plain(
         console,
         f"{found.circuits:,} circuits in all: {found.steps:,} steps on {rows['train']:,} training {parts.unit} "
         f"({found.gradient:,}), {rows['validation']:,} validation {parts.unit} after each epoch ({found.validation:,}),"
         f" {rows['test']:,} test {parts.unit} ({found.test:,})",
     )
-    plain(console, expected.line())
-    if far.place.free or yes:
-        return
+    for line in lines:
+        plain(console, line)
+    if not (place.free or yes):
+        _ask(dearest or "a cost that nobody says", place.title, at_most=len(crew.members) > 1)
+
+
+def _ask(price: str, title: str, *, at_most: bool) -> None:
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"expected --yes before a target that costs money, got none and no terminal to ask on; {expected.price()} "
-            f"is the estimate for {far.place.title}, add --yes to accept it"
+            f"expected --yes before a target that costs money, got none and no terminal to ask on; {price} "
+            f"is the estimate for {title}, add --yes to accept it"
         )
-    typer.confirm(f"Spend about {expected.price()}?", abort=True, err=True)
+    typer.confirm(f"Spend {'up to ' * at_most}about {price}?", abort=True, err=True)

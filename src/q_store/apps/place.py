@@ -48,6 +48,10 @@ class Place:
         host = urlsplit(self.url or URL).hostname or ""
         return host == "ionq.co" or host.endswith(".ionq.co")
 
+    def config(self) -> dict[str, str | None]:
+        """As JSON."""
+        return dict(vars(self))
+
     def written_out(self) -> Place:
         """With the defaults in place of None."""
         return Place(

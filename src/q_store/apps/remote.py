@@ -1,4 +1,4 @@
-"""The connection of a command to an IonQ-compatible service: settings with the key, backend, and its other calls."""
+"""The connection of a command to an IonQ-compatible service: settings with the key, and its calls beside jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 
 from q_store.apps.place import Place
-from q_store.apps.tally import Tally
 from q_store.backends.ionq.client import IonQBackend, Service
 from q_store.backends.ionq.client.plan import family_of
 from q_store.backends.ionq.settings import IDEAL, IonQSettings
@@ -21,11 +20,10 @@ from q_store.waiting import wait
 
 @dataclass(frozen=True)
 class Remote:
-    """An open connection: where, how, and what runs jobs and counts them."""
+    """An open connection: where, how, and the calls beside jobs."""
 
     place: Place
     settings: IonQSettings
-    tally: Tally
     service: Service
 
     @property
@@ -56,11 +54,11 @@ def transport() -> httpx.AsyncBaseTransport | None:
     return None
 
 
-def settings(place: Place, key_file: Path | None) -> IonQSettings:
-    """The client's settings for a place, with the key from the environment or a file. Raises AuthenticationError."""
+def settings(place: Place, key_file: Path | None, key: str | None = None) -> IonQSettings:
+    """The client's settings for a place; the key from a file, or from the environment. Raises AuthenticationError."""
     written = place.written_out()
     return IonQSettings.from_environment(
-        key=None if key_file is None else _key(key_file),
+        key=key if key_file is None else _key(key_file),
         url=written.url,
         backend=written.target,
         gateset=written.gateset,
@@ -83,6 +81,6 @@ def connected(place: Place, key_file: Path | None) -> Iterator[Remote]:
     chosen = settings(place, key_file)
     backend = IonQBackend(chosen, transport())
     try:
-        yield Remote(place, chosen, Tally(backend), backend.service)
+        yield Remote(place, chosen, backend.service)
     finally:
         wait(backend.aclose())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from q_store.apps.place import HERE, Place, check_place
+from q_store.apps.pool_place import POOL, PoolPlace
 from q_store.errors import ConfigError, RunError
 
 DEFAULT_DATA = "bundled"
@@ -41,11 +42,12 @@ class Request:
     batch_size: int | None = None
     shots: int | None = None
     finish: int | None = None
-    place: Place = HERE
+    place: Place | PoolPlace = HERE
 
     def __post_init__(self) -> None:
         check({name: getattr(self, name) for name in COUNTS}, self.seed)
-        check_place(self.place)
+        if isinstance(self.place, Place):
+            check_place(self.place)
 
     @property
     def name(self) -> str:
@@ -59,7 +61,7 @@ class Request:
 
     def config(self) -> dict[str, Any]:
         """As JSON: flat, and without what was not asked for."""
-        values = {**asdict(self), **asdict(self.place)}
+        values = {**vars(self), **self.place.config()}
         del values["place"]
         always = {"model", "data", "epochs", "seed"}
         return {name: value for name, value in values.items() if name in always or value is not None}
@@ -77,11 +79,21 @@ def check(counts: Mapping[str, int | None], seed: int | None) -> None:
         raise ConfigError(f"expected --seed from 0 to {LARGEST_SEED}, got {seed}; choose another")
 
 
-def stored(config: Mapping[str, Any], where: str) -> Request:
-    """The request in the config of a run folder. Raises RunError when it is damaged."""
+def stored(config: Mapping[str, Any], where: str, pool: str | None = None) -> Request:
+    """The request in the config of a run folder; `pool` is the file of its pool where that has moved.
+
+    Raises RunError when it is damaged, and ConfigError for a pool that cannot be read.
+    """
+    place: Place | PoolPlace
     try:
         asked = dict(config["request"])
         place = Place(**{each.name: asked.pop(each.name) for each in fields(Place) if each.name in asked})
+        file = asked.pop(POOL, None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{where}: expected what the run was asked for, got: {error!r}; train again") from error
+    if file is not None:
+        place = PoolPlace.of(pool or str(file))
+    try:
         request = Request(**{"model": str(asked.pop("model")), "data": str(asked.pop("data")), **asked}, place=place)
         counts = [request.seed, *(getattr(request, name) for name in COUNTS)]
         sound = all(type(value) in {int, type(None)} for value in counts) and request.seed is not None
@@ -94,11 +106,11 @@ def stored(config: Mapping[str, Any], where: str) -> Request:
 
 def check_same(old: Request, given: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError naming every option in `given` (None = not given) that differs from the stored request."""
-    before = {**vars(old), **vars(old.place)}
+    before = {**vars(old), **old.place.config()}
     different = [
-        f"{name.replace('_', '-')} {before[name]!r} in the run, {value!r} given"
+        f"{name.replace('_', '-')} {before.get(name)!r} in the run, {value!r} given"
         for name, value in given.items()
-        if value is not None and value != before[name]
+        if value is not None and value != before.get(name)
     ]
     if different:
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from q_store import __version__
+from q_store.apps.caps import parse
 from q_store.apps.clock import Clock
 from q_store.apps.guard import INTERRUPTED, say
 from q_store.apps.place import Place, check_place, only_remote
+from q_store.apps.pool_place import PoolPlace
 from q_store.apps.progress import MetricsWriter, busy, display, plain
+from q_store.apps.record import Stake, named
 from q_store.apps.request import COUNTS, DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
 from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
-from q_store.errors import ConfigError, RunError, StorageError
+from q_store.errors import BudgetError, ConfigError, PausedError, RunError, StorageError
+from q_store.events import Sink
 
-if TYPE_CHECKING:  # it loads SciPy
+if TYPE_CHECKING:  # they load SciPy
     from q_store.apps.assemble import Assembly
-    from q_store.apps.remote import Remote
+    from q_store.apps.far import Far
 
 RUNS = Path("runs")
 """Where run folders go that are given no place."""
@@ -47,6 +51,9 @@ class Options:
     noise: str | None = None
     url: str | None = None
     key_file: Path | None = None
+    pool: Path | None = None
+    store: Path | None = None
+    budget: str | None = None
     yes: bool = False
     out: Path | None = None
     resume: Path | None = None
@@ -67,8 +74,8 @@ def train(options: Options, clock: Clock) -> int:
     try:
         finished = folder.finished
         if not finished:
-            with _resumable(folder, new=new):
-                _run(folder, request, options, clock, console)
+            with _resumable(folder, new=new) as stake:
+                _run(folder, request, options, clock, console, stake=stake)
         _report(folder, console, as_json=options.json, again=finished)
     except KeyboardInterrupt:  # `_resumable` has said so
         raise SystemExit(INTERRUPTED) from None
@@ -82,20 +89,35 @@ def _started(options: Options) -> tuple[RunFolder, Request, bool]:
     if options.model is None:
         raise ConfigError("expected the name of a model, got none; 'q-store models' lists them: q-store train compact")
     given = {**options.given(Request), "data": absolute(DEFAULT_DATA if options.data is None else options.data)}
-    request = Request(**given, place=_place(Place(**options.given(Place)), options))
+    request = Request(**given, place=_place(_asked(options), options))
     known_model(request.model)
     path = options.out or fresh(RUNS, folder_name(request))
-    return RunFolder.create(path, {"q_store": __version__, "request": request.config()}), request, True
+    kept = named(options.store) if request.place.remote else {}
+    return RunFolder.create(path, {"q_store": __version__, "request": request.config(), **kept}), request, True
+
+
+def _asked(options: Options) -> Place | PoolPlace:
+    """The place that the options name. Raises ConfigError."""
+    if options.pool is None:
+        return Place(**options.given(Place))
+    for name in (*options.given(Place), *(["key_file"] if options.key_file else [])):
+        option = f"--{name.replace('_', '-')}"
+        raise ConfigError(f"expected --pool or {option}, got both; the file of the pool says it for each member")
+    return PoolPlace.of(str(options.pool.resolve()))
 
 
 def _reopened(options: Options) -> tuple[RunFolder, Request, bool]:
-    """The folder to go on with, which the options must agree with; the service may have moved to another URL."""
+    """The folder to go on with, which the options must agree with; URL and file of the pool may have moved."""
     path = options.resume or RUNS
     folder = RunFolder.find(path)
-    request = stored(folder.config, str(path / CONFIG))
+    request = stored(folder.config, str(path / CONFIG), None if options.pool is None else str(options.pool.resolve()))
     given = {**options.given(Request), **options.given(Place), "data": options.data and absolute(options.data)}
     check_same(request, {name: value for name, value in given.items() if name != "url"}, str(path))
-    request = replace(request, place=_place(replace(request.place, url=options.url or request.place.url), options))
+    if options.pool is not None and not isinstance(request.place, PoolPlace):
+        raise ConfigError(f"expected --pool with the run of a pool, got it with {path}, a run by {request.place.title}")
+    if isinstance(request.place, Place):
+        moved = replace(request.place, url=options.url or request.place.url)
+        request = replace(request, place=_place(moved, options))
     if options.out is not None and options.out.resolve() != path.resolve():
         raise ConfigError(
             f"expected --resume or --out, got both; a run goes on in its own folder: leave out --out {options.out}"
@@ -105,13 +127,17 @@ def _reopened(options: Options) -> tuple[RunFolder, Request, bool]:
     return folder, request, False
 
 
-def _place(place: Place, options: Options) -> Place:
-    """The place with its defaults written out, once it is known to be usable."""
+def _place(place: Place | PoolPlace, options: Options) -> Place | PoolPlace:
+    """The place with its defaults written out, once it and the options around it are known to be usable."""
+    if options.budget is not None:
+        parse(options.budget)
+    if isinstance(place, PoolPlace):
+        return place
     check_place(place)
     if place.remote:
         return place.written_out()
-    only_remote("key-file", options.key_file)
-    only_remote("yes", options.yes)
+    for name in ("key_file", "yes", "store", "budget"):
+        only_remote(name, getattr(options, name))
     return place
 
 
@@ -123,12 +149,13 @@ def known_model(name: str) -> None:
 
 
 @contextmanager
-def _resumable(folder: RunFolder, *, new: bool) -> Iterator[None]:
+def _resumable(folder: RunFolder, *, new: bool) -> Iterator[Stake]:
     """Leave a new folder only when it is worth to go on with; say how to go on."""
+    stake = Stake()
     try:
-        yield
+        yield stake
     except BaseException as error:
-        if new and not folder.checkpoint.exists():
+        if new and not folder.checkpoint.exists() and not stake.held:
             folder.discard()
             if isinstance(error, KeyboardInterrupt):
                 say("interrupted before the first checkpoint; nothing is kept")
@@ -136,23 +163,27 @@ def _resumable(folder: RunFolder, *, new: bool) -> Iterator[None]:
         remedy = f"go on with: q-store train --resume {folder.path}"
         if isinstance(error, KeyboardInterrupt):
             say(f"interrupted; {remedy}")
-        elif isinstance(error, StorageError):
-            raise StorageError(f"{error}; then {remedy}") from error
+        elif isinstance(error, BudgetError):
+            raise BudgetError(f"{error}; what was bought is kept, {remedy} --budget MORE") from error
+        elif isinstance(error, StorageError | PausedError):
+            raise type(error)(f"{error}; then {remedy}") from error
         raise
 
 
-def _run(folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console) -> None:
+def _run(
+    folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console, *, stake: Stake
+) -> None:
     if not request.place.remote:
         _through(folder, request, options, clock, console)
         return
-    from q_store.apps.remote import connected
+    from q_store.apps.far import connected
 
-    with connected(request.place, options.key_file) as far:
+    with connected(folder, request, options, console, stake) as far:
         _through(folder, request, options, clock, console, far=far)
 
 
 def _through(
-    folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console, *, far: Remote | None = None
+    folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console, *, far: Far | None = None
 ) -> None:
     from q_store.apps.assemble import assemble
     from q_store.apps.measure import measure
@@ -164,10 +195,10 @@ def _through(
     if far:
         from q_store.apps.outlook import announce
 
-        announce(far, parts, console, yes=options.yes)
+        announce(far.crew, request.place, parts, console, yes=options.yes)
     folder.write_config({**config, "request": request.config(), "resolved": parts.resolved()})
     with clock.stage("train"):
-        _fit(folder, parts, console, request)
+        _fit(folder, parts, console, request, [] if far is None else [far.sink])
     parts.model.save(folder.model)
     with busy(console, "measuring" + (" and training the classical control" if options.control else "")):
         result = measure(folder, parts, request, clock, far.tally if far else None, control=options.control)
@@ -183,13 +214,13 @@ def _check_data(config: dict[str, Any], parts: Assembly, folder: RunFolder) -> N
         )
 
 
-def _fit(folder: RunFolder, parts: Assembly, console: Console, request: Request) -> None:
+def _fit(folder: RunFolder, parts: Assembly, console: Console, request: Request, sinks: Sequence[Sink]) -> None:
     metrics = MetricsWriter(folder)
     with display(console, request.model) as shown:
         parts.model.fit(
             *parts.part("train"),
             parts.part("validation"),
-            sinks=[metrics, *shown],
+            sinks=[metrics, *shown, *sinks],
             checkpoint=folder.checkpoint,
             resume=True,
         )

@@ -74,6 +74,10 @@ class Journal:
                 )
             return self._read(number, job, n_qubits)
 
+    def next_job(self, run: str) -> int:
+        """The ordinal behind the last job that the run has begun. Raises RunError for a run that is not there."""
+        return int(self._database.rows(sql.NEXT_JOB, {"run": self._runs.number(run)})[0][0])
+
     def read(self, run: str, job: int) -> Replay:
         """What a job has received. Raises RunError for a run or job that is not there."""
         number = self._runs.number(run)

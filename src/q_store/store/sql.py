@@ -123,6 +123,7 @@ PUT_SAMPLE = """INSERT INTO samples(key, origin, n_qubits, shots, since, weights
     ON CONFLICT(key) DO UPDATE SET shots = excluded.shots, since = excluded.since, weights = excluded.weights"""
 COUNT_SAMPLES = "SELECT COUNT(*) FROM samples"
 ADD_JOB = "INSERT INTO jobs(run, job, digest, n_qubits) VALUES (:run, :job, :digest, :n_qubits) ON CONFLICT DO NOTHING"
+NEXT_JOB = "SELECT COALESCE(MAX(job), -1) + 1 FROM jobs WHERE run = :run"
 GET_JOB = "SELECT digest, n_qubits FROM jobs WHERE run = :run AND job = :job"
 ADD_SOURCE = "INSERT INTO sources(backend, noise_id) VALUES (:backend, :noise_id) ON CONFLICT DO NOTHING"
 GET_SOURCE = "SELECT id FROM sources WHERE backend = :backend AND noise_id = :noise_id"
@@ -146,6 +147,8 @@ ADD_TICKET = """INSERT INTO tickets(
     VALUES (:fingerprint, :run, :job, :provider, :backend, :origin, :shots, :seed, :circuits, :numbers, :keys, :flips,
     :money, :currency, :reserved_shots, :reserved_circuits, 'INTENT', :owner, :lease, :times, '', :created)"""
 GET_TICKET = f"{_TICKET} WHERE fingerprint = :fingerprint"
+CHARGES_OF_RUN = """SELECT fingerprint, c.money, c.shots, c.circuits FROM charges c JOIN tickets t ON t.id = c.ticket
+    WHERE t.run = :run"""
 TICKETS_OF_RUN = f"{_TICKET} WHERE t.run = :run ORDER BY t.id"
 OPEN_TICKETS = f"{_TICKET} WHERE state IN {OPEN_STATES} ORDER BY t.id"
 ADOPTABLE = f"{_TICKET} WHERE state IN {OPEN_STATES} AND lease <= :now AND owner <> :owner ORDER BY t.id"

@@ -177,6 +177,11 @@ class Tickets:
         (row,) = self._database.rows(sql.CHARGED, {"run": self._runs.number(run), "job": job})
         return Amounts(row[0] / NANO, row[1], row[2])
 
+    def charges(self, run: str) -> dict[str, Amounts]:
+        """What the tickets of a run were charged, by fingerprint; of those that were."""
+        rows = self._database.rows(sql.CHARGES_OF_RUN, {"run": self._runs.number(run)})
+        return {row[0]: Amounts(row[1] / NANO, row[2], row[3]) for row in rows}
+
     def heartbeat(self) -> set[str]:
         """Renew the leases of this owner's tickets that are on their way; the fingerprints of those it still has."""
         with self._database.write():

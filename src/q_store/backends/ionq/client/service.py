@@ -23,6 +23,15 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """What a gate costs in a shot, on one qubit and on two, and a job at least."""
+
+    one: float
+    two: float
+    minimum: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a circuit would take.
 
@@ -30,12 +39,14 @@ class Estimate:
         cost: in `unit`, all circuits; None where the service does not say.
         unit: currency code, or `credit`.
         execution, queue: seconds; None where the service does not say.
+        rates: the prices behind it; None where the service does not say, or does not charge by gates.
     """
 
     cost: float | None
     unit: str
     execution: float | None
     queue: float | None
+    rates: Rates | None = None
 
 
 class Service:
@@ -177,7 +188,17 @@ def _estimate(body: Any) -> Estimate:
         unit=str(said.get("estimated_unit") or ""),
         execution=_seconds(said.get("estimated_execution_time")),
         queue=_seconds(said.get("current_predicted_queue_time")),
+        rates=_rates(said.get("rate_card")),
     )
+
+
+def _rates(card: Any) -> Rates | None:
+    rates = card.get("rates") if isinstance(card, dict) else None
+    first = rates[0] if isinstance(rates, list) and rates and isinstance(rates[0], dict) else {}
+    one, two, least = (first.get(name) for name in ("cost_1q_gate", "cost_2q_gate", "job_cost_minimum"))
+    if not isinstance(one, int | float) or not isinstance(two, int | float):
+        return None
+    return Rates(float(one), float(two), float(least) if isinstance(least, int | float) else 0.0)
 
 
 def _sessions(body: Any) -> list[Body]:
