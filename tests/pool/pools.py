@@ -14,10 +14,23 @@ from q_store.emulator.emulator import Emulator
 from q_store.jobs import Job
 from q_store.pool.membership import Member, Price
 from q_store.pool.pool import Pool
+from q_store.store import Store
 
 KEY, URL = "a-key-that-nobody-may-see", "https://service.test/v0.4"
 CIRCUIT = Circuit.build(3, [*(ry(theta(q), q) for q in range(3)), cnot(0, 1), cnot(1, 2), ry(theta(3), 2)])
 PAID = Price(one=0.00022, two=0.00098, minimum=1.0)
+
+
+def epoch():
+    """Seconds since 1970 in virtual time, for stores; what a process that begins anew goes on from."""
+    try:
+        epoch.last = max(epoch.last, asyncio.get_running_loop().time() + epoch.zero)
+    except RuntimeError:
+        epoch.zero = epoch.last
+    return epoch.last
+
+
+epoch.zero = epoch.last = 1.8e9
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -55,7 +68,7 @@ class Site:
     @property
     def member(self):
         """With a client of its own, as in a new process."""
-        client = IonQBackend(IonQSettings(key=KEY, url=URL, **self._client), self.line)
+        client = IonQBackend(IonQSettings(key=f"{KEY}-{self.name}", url=URL, **self._client), self.line)
         return Member(
             name=self.name,
             backend=client,
@@ -68,14 +81,21 @@ class Site:
         return self.emulator.ledger(jobs=True)
 
 
-def sweep(rows, seed=None, **more):
+def sweep(rows, **more):
     """Rows of different circuits."""
-    params = np.random.default_rng(rows if seed is None else seed).uniform(-3, 3, (rows, 4))
-    return Job(CIRCUIT, params=params, observables=Observables.local_z(3), **more)
+    params = np.random.default_rng(rows).uniform(-3, 3, (rows, 4))
+    return Job(CIRCUIT, **{"params": params, "observables": Observables.local_z(3), **more})
+
+
+def opened(path=None, **more):
+    """A store in virtual time."""
+    return Store(path, clock=epoch, **more)
 
 
 def run(sites, jobs, store=None, **more):
     """The outcomes of jobs on a pool of its own, and the virtual seconds they took."""
+
+    epoch()
 
     async def go():
         async with Pool([site.member for site in sites], store, **more) as pool:

@@ -14,11 +14,13 @@ from q_store.errors import AuthenticationError, CapabilityError, InputError, QSt
 from q_store.jobs import Status
 from q_store.pool.books import Books, Sending
 from q_store.pool.events import Break
-from q_store.pool.watch import Watch
+from q_store.pool.watch import SILENCE, Watch
 from q_store.store import Measured
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+_EACH = 0.01
+"""Seconds more that a circuit may take to be sent."""
 _KINDS = (
     (AuthenticationError, Break.BARRED),
     (CapabilityError, Break.REFUSED),
@@ -78,11 +80,12 @@ class Carriage:
         """Send the slice, whose intent is written, and bring it to its end."""
         part, backend = self.sending.part, self.sending.member.backend
         try:
-            ticket = await backend.submit(part)
+            ticket = await self.watch.listen(backend.submit(part), SILENCE + _EACH * part.size)
         except QStoreError as error:  # surely not accepted
             self.books.nothing(part.fingerprint, str(error))
             kind = next((kind for each, kind in _KINDS if isinstance(error, each)), Break.FAILED)
             return replace(broke(part.numbers, kind, str(error)), error=error)
+        self.watch.heard()
         if ticket.remote_id is None:
             self.books.uncertain(part.fingerprint, ticket.reason)
             return broke(part.numbers, Break.UNCERTAIN, ticket.reason)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from q_store.backends.base import Missing
-from q_store.backends.binding import Binder
+from q_store.backends.binding import Binder, check
 from q_store.backends.expansion import expand
 from q_store.errors import InputError, PausedError, StorageError, StoreError
 from q_store.events import Announcer, Sink
@@ -174,6 +174,7 @@ class Pool:
     def _order(self, job: Job, ordinal: int, names: frozenset[str]) -> Order:
         """A job with all that is known of it already, and what it still lacks."""
         members = [self._members[name] for name in self._members if name in names]
+        check(job, "the pool", self.capabilities.max_qubits, exact=True)
         expansion = expand(job, "the pool")
         recorded = [member for member in members if member.recorded]
         contents = Contents(expansion, self._binder) if recorded else None
@@ -284,22 +285,29 @@ class Pool:
         self._gaps = await attachment.own()
         self._attached = True
         if self._others is None:
-            self._others = asyncio.create_task(attachment.others(), name="q-store: tickets of other runs")
+            self._others = asyncio.create_task(_others(attachment, driver), name="q-store: tickets of other runs")
 
     async def _beat(self, books: Written, driver: Driver) -> None:
-        """Signs of life; the last one when the call ends."""
+        """Signs of life, and the wall time; the last one when the call ends."""
         last = driver.loop.time()
         try:
             while True:
                 await asyncio.sleep(BEAT)
                 books.beat(driver.loop.time() - last)
                 last = driver.loop.time()
-        except asyncio.CancelledError:
-            if self._calls == 0:
-                books.beat(driver.loop.time() - last)
-            raise
         except (StoreError, StorageError) as error:
             driver.fail(error)
+        finally:
+            if self._calls == 0:
+                with suppress(StoreError, StorageError):  # the call has heard of it already
+                    books.beat(driver.loop.time() - last)
+
+
+async def _others(attachment: Attachment, driver: Driver) -> None:
+    try:
+        await attachment.others()
+    except (StoreError, StorageError) as error:
+        driver.fail(error)
 
 
 def _books(store: Store | None, run: str | None, budget: Caps | Mapping[str | None, Caps] | None) -> Written | None:

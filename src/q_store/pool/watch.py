@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from q_store.backends.base import Backend, Ticket
 from q_store.errors import QStoreError, UnreachableError
@@ -13,6 +14,9 @@ _LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
 _TOGETHER = 0.5
 """A ticket that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
+SILENCE = 10.0
+"""Seconds without an answer after which a member counts as out of reach, until it answers after all."""
+T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
@@ -84,6 +88,17 @@ class Watch:
             self._watched.remove(one)
             self._changed.set()
 
+    async def listen(self, call: Coroutine[Any, Any, T], silence: float = SILENCE) -> T:
+        """What a call to the backend returns; says so when it takes long, as clients try again and again."""
+        task = asyncio.ensure_future(call)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=silence)
+            if not done:
+                self._unheard(f"no answer for {silence:.0f} s")
+            return await task
+        finally:
+            task.cancel()
+
     async def aclose(self) -> None:
         """Stop looking."""
         task, self._task = self._task, None
@@ -108,7 +123,7 @@ class Watch:
     async def _look(self, due: list[_Watched]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            found = await self._backend.poll([one.ticket for one in due])
+            found = await self.listen(self._backend.poll([one.ticket for one in due]))
         except QStoreError as error:
             self._unreached(due, error, loop.time())
             return
@@ -116,9 +131,7 @@ class Watch:
             for one in due:
                 one.done.set_exception(error)
             return
-        if self._lost is not None:
-            self._lost = None
-            self._tell("")
+        self.heard()
         now = loop.time()
         for one, ticket in zip(due, found, strict=True):
             one.ticket = ticket
@@ -127,13 +140,25 @@ class Watch:
             if ticket.state.is_final and not one.done.done():
                 one.done.set_result(ticket)
 
+    def heard(self) -> None:
+        """The backend answers."""
+        if self._lost is not None:
+            self._lost = None
+            self._tell("")
+
+    def _unheard(self, reason: str) -> float:
+        """The backend does not answer; since when."""
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().time()
+        self._tell(reason)
+        return self._lost
+
     def _unreached(self, due: list[_Watched], error: QStoreError, now: float) -> None:
-        self._lost = now if self._lost is None else self._lost
-        self._tell(str(error))
+        lost = self._unheard(str(error))
         for one in due:
             one.last_look, one.next_look = now, now + _MOST
-            if now - max(self._lost, one.since) > self._patience and not one.done.done():
-                one.done.set_exception(UnreachableError(f"no contact for {now - self._lost:.0f} s: {error}"))
+            if now - max(lost, one.since) > self._patience and not one.done.done():
+                one.done.set_exception(UnreachableError(f"no contact for {now - lost:.0f} s: {error}"))
 
 
 def _joins(one: _Watched, now: float) -> bool:

@@ -1,0 +1,99 @@
+"""A process that ends at any write of the store: the next one goes on, and nothing is charged twice."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from tests.pool.pools import Site, opened, run, sweep
+
+from q_store.errors import StorageError
+from q_store.jobs import Output
+
+
+class Crash:
+    """Ends a store at its write number `at`, before or after it is on the disk; nothing is written after that."""
+
+    def __init__(self, store, at, *, before):
+        self.database, self.at, self.before = store._database, at, before
+        self.writes = 0
+        self.dead = False
+        self._write = self.database.write
+        self.database.write = self.write
+
+    @contextmanager
+    def write(self):
+        if self.database._depth:
+            with self._write():
+                yield
+            return
+        self.writes += 1
+        if self.dead or (self.before and self.writes == self.at):
+            self._die()
+        with self._write():
+            yield
+        if self.writes == self.at:
+            self._die()
+
+    def _die(self):
+        self.dead = True
+        raise StorageError("the process has ended here")
+
+    def bury(self):
+        """As the end of a process does it: nothing is tidied up."""
+        self.database.write = self._write
+        self.database.close()
+
+
+def job(reuse):
+    return sweep(5, output=Output.COUNTS, observables=(), shots=200, reuse=reuse)
+
+
+def sites():
+    return [
+        Site("one", backend="qpu.aria-1", circuit_seconds=1.0, rtt=0.1),
+        Site("two", backend="qpu.aria-1", circuit_seconds=1.0, rtt=0.1),
+    ]
+
+
+def begun(path):
+    store = opened(path)
+    if not store.runs.all():
+        store.runs.start("train", {}, run="r")
+    return store
+
+
+def broken(own, path, at, reuse, *, before):
+    """Whether the process has ended at this write."""
+    store = begun(path)
+    crash = Crash(store, at, before=before)
+    try:
+        run(own, [job(reuse)], store, run="r")
+    except StorageError:
+        return True
+    finally:
+        crash.bury()
+    return False
+
+
+@pytest.mark.parametrize(("reuse", "before"), [(True, False), (False, True)])
+def test_a_crash_at_any_write_costs_nothing(tmp_path, reuse, before):
+    (right,), _ = run(sites(), [job(reuse)])
+    for at in itertools.count(1 + before, 2):
+        own, path = sites(), tmp_path / f"{at}.db"
+        if not broken(own, path, at, reuse, before=before):
+            break
+        with begun(path) as store:
+            (outcome,), _ = run(own, [job(reuse)], store, run="r")
+            store.check()
+            spent, reserved = store.budget.totals("r")["USD"]
+        ledgers = [site.ledger for site in own]
+        assert outcome.complete
+        np.testing.assert_array_equal(outcome.counts, right.counts)
+        assert sum(ledger["charged_circuits"] for ledger in ledgers) == 5, at
+        assert all(ledger["circuits_charged_twice_by_fingerprint"] == 0 for ledger in ledgers)
+        assert spent.money == pytest.approx(sum(ledger["charges_usd"] for ledger in ledgers))
+        assert (spent.circuits, reserved.circuits) == (5, 0)
+    assert at > 10

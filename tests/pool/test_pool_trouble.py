@@ -1,0 +1,215 @@
+"""Members that die, hang, refuse or cost too much; calls that are given up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from tests.pool.pools import Site, epoch, opened, run, sweep
+
+from q_store.backends.local import LocalBackend
+from q_store.emulator.clock import run_virtual
+from q_store.errors import BudgetError, InputError, PausedError
+from q_store.events import PoolPaused, PoolResumed
+from q_store.jobs import Output, Status
+from q_store.pool.pool import Pool
+from q_store.store import Caps, State
+
+
+def right(job):
+    return LocalBackend(precision="float64").run(job).values
+
+
+def three(**more):
+    return [Site(f"m{k}", circuit_seconds=0.5, rtt=0.05, **more) for k in range(3)]
+
+
+async def after(seconds, do):
+    await asyncio.sleep(seconds)
+    do()
+
+
+def dying(sites, jobs, do, at, store=None, **more):
+    """Run jobs while something happens after `at` virtual seconds."""
+    epoch()
+
+    async def go():
+        async with Pool([site.member for site in sites], store, **more) as pool:
+            happening = asyncio.ensure_future(after(at, do))
+            outcomes = await pool.run_async(jobs)
+            took = asyncio.get_running_loop().time()
+            happening.cancel()
+            return outcomes, took
+
+    return run_virtual(go())
+
+
+@pytest.mark.parametrize("at", [0.0, 10.0])
+@pytest.mark.parametrize("fault", ["dead", "500", "429"])
+def test_a_third_of_the_pool_breaks_and_nothing_is_lost(fault, at):
+    job = sweep(180)
+    _, healthy = run(three(), [job])
+    sites = three()
+
+    def breaks():
+        sites[0].line.dead = fault == "dead"
+        sites[0].line.status = None if fault == "dead" else int(fault)
+
+    (outcome,), took = dying(sites, [job], breaks, at)
+    assert outcome.complete
+    np.testing.assert_allclose(outcome.values, right(job), atol=1e-8)
+    assert healthy / took > 0.6
+
+
+@pytest.mark.parametrize("fault", ["stuck", "failed-job", "failed-child"])
+def test_a_third_of_the_pool_runs_nothing_and_nothing_is_lost(fault):
+    job = sweep(180)
+    _, healthy = run(three(), [job])
+    sites = [Site("m0", circuit_seconds=0.5, rtt=0.05, faults=f"{fault}:1"), *three()[1:]]
+    (outcome,), took = run(sites, [job])
+    assert outcome.complete
+    np.testing.assert_allclose(outcome.values, right(job), atol=1e-8)
+    assert healthy / took > 0.6
+
+
+def test_a_pool_without_members_pauses_and_goes_on_when_one_is_back():
+    site, heard = Site("only", circuit_seconds=1.0, slots=4), []
+    job = sweep(40)
+
+    def breaks():
+        site.line.dead = True
+        asyncio.get_running_loop().call_later(100, lambda: setattr(site.line, "dead", False))
+
+    (outcome,), took = dying([site], [job], breaks, 3.0, sinks=[heard.append])
+    assert outcome.complete
+    assert 100 < took < 200
+    assert [type(event) for event in heard] == [PoolPaused, PoolResumed]
+    assert "only" in heard[0].reason
+    assert site.ledger["charged_circuits"] == 40
+
+
+def test_a_pause_ends_with_a_run_that_can_be_resumed():
+    site, store = Site("only", backend="qpu.aria-1", circuit_seconds=1.0), opened()
+    store.runs.start("train", {}, run="r")
+    job = sweep(10, shots=100)
+    with pytest.raises(PausedError, match="resume the run"):
+        dying([site], [job], lambda: setattr(site.line, "dead", True), 3.0, store, run="r", patience=60.0)
+    site.line.dead = False
+    (outcome,), _ = run([site], [job], store, run="r")
+    assert outcome.complete
+    assert site.ledger["charged_circuits"] == 10
+
+
+def test_a_paid_slice_of_unknown_fate_is_uncertain_and_the_rest_is_answered():
+    lost, sound = (Site(name, backend="qpu.aria-1", circuit_seconds=1.0) for name in ("lost", "sound"))
+    store = opened()
+    store.runs.start("train", {}, run="r")
+    job = sweep(12, shots=100)
+    (outcome,), _ = dying([lost, sound], [job], lambda: setattr(lost.line, "dead", True), 3.0, store, run="r")
+    uncertain = {row for row, status in outcome.status.items() if status is Status.UNCERTAIN}
+    assert uncertain == set(outcome.status)
+    assert 0 < len(uncertain) < 12
+    assert np.isnan(outcome.values[sorted(uncertain)]).all()
+    held = [ticket for ticket in store.tickets.of_run("r") if ticket.state is State.UNCERTAIN]
+    assert sum(ticket.circuits for ticket in held) == len(uncertain)
+    assert store.budget.totals("r")["USD"][1].money > 0  # stays reserved
+    lost.line.dead = False
+    (found,), _ = run([lost, sound], [job], store, run="r")
+    assert found.complete
+    assert lost.ledger["charged_circuits"] + sound.ledger["charged_circuits"] == 12
+
+
+def test_canceling_a_call_cancels_what_it_sent_and_keeps_what_came():
+    site, store = Site("a", backend="qpu.aria-1", circuit_seconds=1.0), opened()
+    store.runs.start("train", {}, run="r")
+    job = sweep(20, shots=100)
+
+    async def go():
+        async with Pool([site.member], store, "r") as pool:
+            call = asyncio.ensure_future(pool.run_async([job]))
+            await asyncio.sleep(8)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            return asyncio.get_running_loop().time()
+
+    epoch()
+    assert run_virtual(go()) < 12
+    assert {ticket.state for ticket in store.tickets.of_run("r")} <= {State.DONE, State.CANCELLED, State.FAILED}
+    states = {line["status"] for line in site.ledger["jobs"]}
+    assert states <= {"completed", "canceled"}
+    before = site.ledger["charged_circuits"]
+    assert store.budget.totals("r")["USD"][1].circuits == 0
+    (outcome,), _ = run([site], [job], store, run="r")
+    assert outcome.complete
+    assert 0 < before < 20 == site.ledger["charged_circuits"]
+
+
+def test_a_cap_is_never_exceeded_and_leaves_a_run_to_resume():
+    site, store = Site("a", backend="qpu.aria-1", circuit_seconds=1.0), opened()
+    store.runs.start("train", {}, run="r")
+    jobs = [sweep(4, shots=100), sweep(30, shots=100, observables=(), output=Output.COUNTS)]
+    with pytest.raises(BudgetError, match="raise the cap"):
+        run([site], jobs, store, run="r", budget=Caps(circuits=20))
+    spent, reserved = store.budget.totals("r")["USD"]
+    assert 4 <= spent.circuits <= 20
+    assert reserved.circuits == 0
+    outcomes, _ = run([site], jobs, store, run="r", budget=Caps(circuits=34))
+    assert all(outcome.complete for outcome in outcomes)
+    assert site.ledger["charged_circuits"] == 34
+
+
+def test_a_cap_of_one_provider_leaves_the_work_to_others():
+    dear, free = Site("dear", backend="qpu.aria-1", member={"provider": "acme"}), Site("other", backend="qpu.aria-1")
+    (outcome,), _ = run([dear, free], [sweep(10, shots=100)], budget={"acme": Caps(shots=200)})
+    assert outcome.complete
+    assert dear.ledger["charged_circuits"] <= 2
+
+
+def test_a_budget_of_zero_is_refused():
+    with pytest.raises(InputError, match="above 0"):
+        Caps(circuits=0)
+
+
+def test_two_pools_on_one_store_buy_every_circuit_once(tmp_path):
+    site = Site("a", backend="qpu.aria-1", circuit_seconds=1.0, slots=2)
+    job = sweep(12, shots=100, output=Output.COUNTS, observables=())
+    stores = [opened(tmp_path / "shared.db", owner=name) for name in ("one", "two")]
+
+    async def go():
+        pools = [Pool([site.member], store) for store in stores]
+        found = await asyncio.gather(*(pool.run_async([job]) for pool in pools))
+        await asyncio.gather(*(pool.aclose() for pool in pools))
+        return [outcome for (outcome,) in found]
+
+    epoch()
+    one, two = run_virtual(go())
+    np.testing.assert_array_equal(one.counts, two.counts)
+    assert site.ledger["charged_circuits"] == 12
+    for store in stores:
+        store.close()
+
+
+def test_two_processes_on_one_run_are_told_apart(tmp_path):
+    from q_store.errors import RunError
+
+    site = Site("a", backend="qpu.aria-1", circuit_seconds=100.0)
+    stores = [opened(tmp_path / "shared.db", owner=name) for name in ("one", "two")]
+    stores[0].runs.start("train", {}, run="r")
+    job = sweep(3, shots=100)
+
+    async def go():
+        first, second = (Pool([site.member], store, "r") for store in stores)
+        call = asyncio.ensure_future(first.run_async([job]))
+        await asyncio.sleep(5)
+        with pytest.raises(RunError, match="at work on it"):
+            await second.run_async([job])
+        await call
+        await asyncio.gather(first.aclose(), second.aclose())
+
+    epoch()
+    run_virtual(go())
+    assert site.ledger["charged_circuits"] == 3
+    for store in stores:
+        store.close()
