@@ -105,12 +105,14 @@ def test_the_queue_is_in_seconds():
 
 
 @pytest.mark.socket
-def test_a_service_that_is_not_there_is_a_line_of_the_list(q_store):
-    answer = q_store("backends", "--url", "http://127.0.0.1:1/v0.4", "--json")
+def test_a_service_that_is_not_there_is_a_line_of_the_list(q_store, monkeypatch):
+    monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:1/v0.4")
+    answer = q_store("backends", "--json")
     assert answer.code == 0
     assert [row["backend"] for row in answer.json["backends"]] == ["local"]
     assert "nothing answers there" in answer.json["error"]
     assert "cannot be reached" in answer.err
+    refused(q_store("backends", "--url", "http://127.0.0.1:1/v0.4"), "nothing answers there")
 
 
 # ------------------------------------------------------------------------------------------------------------ estimate

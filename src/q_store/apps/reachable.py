@@ -44,7 +44,7 @@ class Anonymous(httpx.AsyncBaseTransport):
 
 
 def show(url: str | None, *, as_json: bool) -> None:
-    """Run the command."""
+    """Run the command. Raises BackendError for a service that was asked for by its `url` and gives no list."""
     place = Place(IONQ, url=url)
     check_place(place)
     address = str(place.written_out().url)
@@ -52,6 +52,8 @@ def show(url: str | None, *, as_json: bool) -> None:
     try:
         found += [_row(each) for each in wait(_listed(address))]
     except QStoreError as problem:
+        if url is not None:
+            raise
         error = str(problem)
     console = Console(stderr=as_json)
     console.print(_table(found))

@@ -100,8 +100,13 @@ def test_repeating_has_an_end():
     assert len(calls) == 1
 
 
-def test_a_host_that_never_answers_is_given_up_soon():
-    got, calls, took = get([httpx.ConnectError("Connection refused")] * 99)
+@pytest.mark.parametrize(
+    "answered",
+    [httpx.ConnectError("Connection refused"), httpx.ReadError("reset by peer"), httpx.Response(200, text="<html>")],
+    ids=["nothing", "no HTTP", "another server"],
+)
+def test_a_host_where_no_service_ever_answered_is_given_up_soon(answered):
+    got, calls, took = get([answered] * 99)
     assert isinstance(got, UnreachableError)
     assert len(calls) == 5
     assert took < 10

@@ -95,7 +95,7 @@ class Api:
         self._random = np.random.default_rng(settings.jitter_seed)
         self._pace = bucket(settings.key, settings.url, settings.rate, settings.burst)
         self.reached = False
-        """Whether anything ever answered."""
+        """Whether a service ever answered: with JSON, or to say what is wrong."""
         most = settings.connections
         self._client = httpx.AsyncClient(
             auth=_KeyAuth(settings.key),
@@ -144,6 +144,7 @@ class Api:
                 return Refused(failure.error, failure.again)
             return Doubtful(str(failure.error), surely=False)
         if 200 <= response.status_code < 300:
+            self.reached = True
             return _taken(response, what)
         return _fate(response.status_code, self._declined(response, what))
 
@@ -178,10 +179,13 @@ class Api:
         if not 200 <= response.status_code < 300:
             return self._declined(response, what)
         try:
-            return read(json.loads(response.content))
+            body = json.loads(response.content)
         except (ValueError, RecursionError) as error:
-            reason = f"{type(error).__name__} in {len(response.content)} bytes"
-            return _Failure(UnreachableError(f"expected JSON in answer to {what}, got {reason}; try again"), again=True)
+            text = f"expected JSON in answer to {what}, got {type(error).__name__} in {len(response.content)} bytes"
+            return _Failure(UnreachableError(f"{text}; check the url, or try again"), again=True)
+        self.reached = True
+        try:
+            return read(body)
         except BackendError as error:
             return _Failure(error, again=True)
 
@@ -192,17 +196,15 @@ class Api:
             response = await self._client.request(
                 call.method, url, params=params, content=call.content, headers=headers
             )
-        self.reached = True
         self.clock.note(epoch(response.headers.get("date")), asyncio.get_running_loop().time())
         return response
 
     def _broken(self, error: Exception, what: str) -> _Failure:
         again = self.reached or not failures.is_permanent(error)
-        if not isinstance(error, failures.NEVER_SENT) and not failures.is_permanent(error):
-            self.reached = True  # something took the connection, at least
         return _Failure(failures.unreachable(error, what, self.settings.url), again=again)
 
     def _declined(self, response: httpx.Response, what: str) -> _Failure:
+        self.reached = True
         status, pause = response.status_code, retry_after(response.headers)
         if status == 429:
             self._pace.throttled(asyncio.get_running_loop().time(), pause)

@@ -71,7 +71,7 @@ class Collector:
     async def _told(self, part: Slice, known: Record) -> Record:
         """The record with its statistics, and with its children in the order of the circuits if that can be told.
 
-        Nothing promises that ids come in that order: a page of names, fetched beside the results, shows whether they do.
+        Nothing promises that ids come in that order; a page of names, fetched beside the results, shows it.
         """
         if part.size == 1:
             return await self._described(known)

@@ -80,7 +80,7 @@ def unreachable(error: Exception, what: str, url: str) -> QStoreError:
     elif isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return InputError(f"expected a url that can be called, got {url}: {_line(str(error))}; check IONQ_API_URL")
     else:
-        remedy = "the connection broke: try again, and check the network"
+        remedy = "the connection broke: check http or https, the port and the network, and try again"
     reason = _line(str(error)) or type(error).__name__
     return UnreachableError(f"expected an answer to {what} from {url}, got none ({reason}); {remedy}")
 
