@@ -37,7 +37,7 @@ WITH_CODE = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-ABSENT = {name for name in ("qiskit", "pennylane") if find_spec(name) is None}
+ABSENT = {name for name in ("qiskit", "qiskit_aer", "pennylane") if find_spec(name) is None}
 if "pennylane" not in ABSENT:  # a library beneath it opens a socket when it is imported, which no test may
     import pennylane  # noqa: F401
 LISTENING = {"offline.md"}
@@ -257,6 +257,7 @@ def test_the_python_blocks_run(path, tmp_path, monkeypatch, capsys):
 PRINTED = {
     "README.md": ["['inside' 'outside']"],
     "data.md": ["{'train': ", "['high' 'low' 'middle']"],
+    "backends.md": ["local ideal (5, 2)", "aer aer:", "sampler ideal (5, 2)", "(5,) {'11': 100}", "slow"],
     "engine.md": ["(5, 18, 18) (5, 3, 18) [1000 1000 1000 1000 1000]"],
     "ionq.md": ["(40, 2) ionq:simulator:aria-1 native: sent"],
     "offline.md": ["'qpu.forte-1'", "circuits", "True True 0"],
