@@ -47,7 +47,7 @@ def connected(folder: RunFolder, request: Request, options: Options, console: Co
         config["store"] = str(options.store.resolve())
     with (
         crew(entries(place, options.key_file)) as found,
-        recorded(folder, config, request.title, request.seed, stake) as record,
+        recorded(folder, config, request.name, request.seed, stake) as record,
     ):
         folder.write_config(config)
         pool = Pool(

@@ -118,7 +118,9 @@ Out = Annotated[
 ]
 Resume = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Continue the run in this folder where it stopped.", show_default=False),
+    typer.Option(
+        metavar="DIR|ID", help="Continue the run of this folder, or of this id, where it stopped.", show_default=False
+    ),
 ]
 NoControl = Annotated[
     bool, typer.Option("--no-control", metavar="", help="Skip the classical models that ours is compared with.")

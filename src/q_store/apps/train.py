@@ -22,6 +22,7 @@ from q_store.apps.record import Stake, named
 from q_store.apps.request import COUNTS, DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
 from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
+from q_store.apps.shelf import folder_of
 from q_store.errors import BudgetError, ConfigError, PausedError, RunError, StorageError
 from q_store.events import Sink
 
@@ -108,7 +109,7 @@ def _asked(options: Options) -> Place | PoolPlace:
 
 def _reopened(options: Options) -> tuple[RunFolder, Request, bool]:
     """The folder to go on with, which the options must agree with; URL and file of the pool may have moved."""
-    path = options.resume or RUNS
+    path = folder_of(options.resume or RUNS, options.store)
     folder = RunFolder.find(path)
     request = stored(folder.config, str(path / CONFIG), None if options.pool is None else str(options.pool.resolve()))
     given = {**options.given(Request), **options.given(Place), "data": options.data and absolute(options.data)}
