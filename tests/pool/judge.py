@@ -95,7 +95,8 @@ class Judge:
         assert not numbers & self.settled[send.batch].keys(), "sent what is settled"
         own = [other for other in self.in_flight.values() if other.member == send.member]
         assert len(own) < spec.max_in_flight
-        beside = [o for o in self.in_flight.values() if o.batch == send.batch and numbers & set(o.numbers.tolist())]
+        live = [o for o in self.in_flight.values() if o.slice not in self.canceled or self.specs[o.member].price]
+        beside = [other for other in live if other.batch == send.batch and numbers & set(other.numbers.tolist())]
         assert bool(beside) == send.hedge
         for other in beside:
             assert other.member != send.member

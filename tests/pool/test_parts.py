@@ -54,17 +54,17 @@ def test_level_is_where_the_work_is_done(pairs, work):
 
 @pytest.mark.parametrize(
     ("thrift", "elapsed", "expected"),
-    [(0.5, 0.0, 2), (1.1, 0.0, 1), (0.5, 300.0, 1)],
+    [(0.5, 0.0, 2), (1.1, 0.0, 1), (1.1, 10.0, 2)],
 )
 def test_a_paid_member_is_called_in_where_the_free_one_takes_too_long(thrift, elapsed, expected):
     loads = [load(), load(price=1.0, name="paid")]
-    assert len(policy.preferred(100, loads, elapsed, PoolSettings(thrift=thrift))) == expected
+    assert len(policy.preferred(100, 100, loads, elapsed, PoolSettings(thrift=thrift))) == expected
 
 
 def test_while_nothing_is_known_the_preferred_ones_work_alone_for_a_moment():
     for waited, expected in ((0.5, 1), (1.5, 2)):
         loads = [load(known=False, waited=waited, flights=1), load(known=False, price=1.0, name="paid")]
-        assert len(policy.preferred(100, loads, waited, PoolSettings())) == expected
+        assert len(policy.preferred(100, 100, loads, waited, PoolSettings())) == expected
 
 
 @given(

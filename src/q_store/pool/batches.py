@@ -13,15 +13,17 @@ from q_store.pool.slices import Flight, Ints, Parcel
 class Batch:
     """The circuits 0 ... count - 1. Waiting ones lie in parcels, those that failed most often first."""
 
-    def __init__(self, asked: Asked, now: float) -> None:
-        self.begun = now
+    def __init__(self, asked: Asked) -> None:
         self.name = asked.batch
         self.work = asked.work
         self.members = asked.members
         self.barred: dict[str, str] = {}
+        self.total = asked.count * asked.work
         self.starving = False
+        self.look_again = np.inf
         self.open = asked.count
         self.settled = np.zeros(asked.count, dtype=bool)
+        self._begun: float | None = None
         self._copies = np.zeros(asked.count, dtype=np.int8)
         self._waiting = {Parcel(0, frozenset(), asked.count): np.arange(asked.count)}
 
@@ -63,8 +65,13 @@ class Batch:
         """How many circuits of a slice are not settled."""
         return len(flight.numbers) - int(np.count_nonzero(self.settled[flight.numbers]))
 
-    def out(self, numbers: Ints) -> None:
+    def elapsed(self, now: float) -> float:
+        """Seconds since the first circuits went out."""
+        return 0.0 if self._begun is None else now - self._begun
+
+    def out(self, numbers: Ints, now: float) -> None:
         """Circuits go to a member."""
+        self._begun = now if self._begun is None else self._begun
         self._copies[numbers] += 1
 
     def back(self, numbers: Ints) -> None:

@@ -49,16 +49,25 @@ def loads(batch: Batch, members: Mapping[str, Member], now: float) -> list[Load]
     return [member.load(now, guess) for member in working]
 
 
-def next_cut(batch: Batch, members: Mapping[str, Member], now: float, settings: PoolSettings) -> Cut | None:
-    """The next slice from the waiting circuits; None: nothing more can or should be sent now."""
+def next_cut(
+    batch: Batch, members: Mapping[str, Member], standing: Sequence[Load], now: float, settings: PoolSettings
+) -> Cut | None:
+    """The next slice from the waiting circuits; None: nothing more can or should be sent now.
+
+    Args:
+        batch: whose circuits.
+        members: all of the pool.
+        standing: `loads` of those that may work on the batch.
+        now: the time.
+        settings: figures of the decision.
+    """
     if not batch.waits:
         return None
     trial = _trial(batch, members, now)
     if trial is not None:
         return trial
-    all_loads = loads(batch, members, now)
     for parcel, waiting in batch.parcels():
-        able = [load for load in all_loads if load.spec.name not in parcel.failed_at]
+        able = [load for load in standing if load.spec.name not in parcel.failed_at]
         if not any(load.free for load in able):
             continue
         size, load = _best(batch, waiting, able, now, settings)
@@ -79,7 +88,7 @@ def _trial(batch: Batch, members: Mapping[str, Member], now: float) -> Cut | Non
 
 def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings: PoolSettings) -> tuple[int, Load]:
     """(circuits, load) of the member with a free place that begins first; 0 where all leave them to busy ones."""
-    chosen = policy.preferred(waiting * batch.work, able, now - batch.begun, settings)
+    chosen = policy.preferred(waiting * batch.work, batch.total, able, batch.elapsed(now), settings)
     free = sorted((load for load in chosen if load.free), key=lambda load: (load.flights, load.ready, load.pace))
     if len(batch.allowed) == 1 and free:  # nobody to balance with
         places = free[0].flights + free[0].free
@@ -95,32 +104,16 @@ def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings
     return 0, able[0]
 
 
-def next_hedge(batch: Batch, members: Mapping[str, Member], now: float) -> Hedge | None:
-    """Circuits of a late free member for another one that would be done much sooner."""
-    helping = [load for load in loads(batch, members, now) if load.free and _may_hedge(load)]
-    if not helping:
-        return None
-    late = [(eta, flight) for flight, eta in etas(batch, members, now) if not members[flight.member].spec.price]
-    for eta, flight in sorted(late, key=lambda entry: -entry[0]):
-        helpers = [load for load in helping if load.spec.name not in flight.parcel.failed_at | {flight.member}]
-        left = len(batch.single(flight)) if helpers else 0
-        for load in sorted(helpers, key=lambda load: load.pace) if left else ():
-            size = min(math.ceil(left / len(helpers)), load.spec.max_slice)
-            if load.ready + size * batch.work * load.pace < _HEDGE * (eta - now):
-                return Hedge(load.spec.name, flight, size)
-    return None
+Timed = Sequence[tuple[Flight, float]]
+"""(slice, when it should end)"""
 
 
-def _may_hedge(load: Load) -> bool:
-    return load.known and not load.spec.price and load.flights < _HELPING
-
-
-def etas(batch: Batch, members: Mapping[str, Member], now: float) -> list[tuple[Flight, float]]:
-    """(slice, when it should end) of all slices of the batch that are not canceled; never where its member is down."""
-    standing = {load.spec.name: load for load in loads(batch, members, now)}
-    found = []
+def etas(batch: Batch, members: Mapping[str, Member], standing: Sequence[Load], now: float) -> Timed:
+    """When the slices of a batch should end, canceled ones apart; never where the member does not work."""
+    known = {load.spec.name: load for load in standing}
+    found: list[tuple[Flight, float]] = []
     for name, member in members.items():
-        load = standing.get(name)
+        load = known.get(name)
         timed = [(flight, math.inf) for flight in member.flights.values()]
         if load is not None:
             timed = member.etas(now, load.latency, load.pace)
@@ -128,18 +121,34 @@ def etas(batch: Batch, members: Mapping[str, Member], now: float) -> list[tuple[
     return found
 
 
-def to_recall(
-    batch: Batch, members: Mapping[str, Member], now: float, settings: PoolSettings
-) -> tuple[list[Flight], float]:
+def next_hedge(
+    batch: Batch, standing: Sequence[Load], timed: Timed, now: float, settings: PoolSettings
+) -> Hedge | None:
+    """Circuits of a late free member for another one that would be done much sooner, of `timed` slices of free ones.
+
+    A member of unknown speed is asked for a single circuit, and not before `settings.hush` is at stake.
+    """
+    helping = [load for load in standing if load.free and not load.spec.price and load.flights < _HELPING]
+    for flight, eta in sorted(timed, key=lambda entry: -entry[1]) if helping else ():
+        helpers = [load for load in helping if load.spec.name not in flight.parcel.failed_at | {flight.member}]
+        left = len(batch.single(flight)) if helpers else 0
+        for load in sorted(helpers, key=lambda load: load.pace) if left else ():
+            size = min(math.ceil(left / len(helpers)), load.spec.max_slice) if load.known else 1
+            sooner = load.ready + size * batch.work * load.pace < _HEDGE * (eta - now)
+            if sooner and (load.known or eta - now > settings.hush):
+                return Hedge(load.spec.name, flight, size)
+    return None
+
+
+def to_recall(standing: Sequence[Load], timed: Timed, now: float, settings: PoolSettings) -> tuple[list[Flight], float]:
     """(Slices that take far too long while somebody else is idle, the next time at which there may be one)."""
-    idle = {load.spec.name for load in loads(batch, members, now) if not load.flights and load.free}
+    idle = {load.spec.name for load in standing if not load.flights and load.free}
     slow, then = [], math.inf
-    for flight, _ in etas(batch, members, now) if idle and not batch.waits else ():
-        if flight.hedged or not idle - flight.parcel.failed_at - {flight.member}:
-            continue
-        at = flight.sent + settings.recall * flight.expected + settings.recall_after
-        if at <= now:
-            slow.append(flight)
-        else:
-            then = min(then, at)
+    for flight, _ in timed if idle else ():
+        if idle - {flight.member}:
+            at = flight.sent + settings.recall * flight.expected + settings.recall_after
+            if at <= now:
+                slow.append(flight)
+            else:
+                then = min(then, at)
     return slow, then

@@ -99,6 +99,29 @@ class Load:
     waited: float
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A member at a glance.
+
+    Attributes:
+        name: of the member. health: of its breaker. reason: why it is not working.
+        speed: units of work a second, latency in seconds; None before its first answer.
+        in_flight: slices it has. window: slices it may have. paused: seconds for which it throttles.
+        answered, failed: circuits so far.
+    """
+
+    name: str
+    health: Health
+    reason: str
+    speed: float | None
+    latency: float | None
+    in_flight: int
+    window: int
+    paused: float
+    answered: int
+    failed: int
+
+
 class Member:
     """A member at the moment: its slices, speed, breaker and window.
 
@@ -181,6 +204,22 @@ class Member:
             self.free(now),
             self.largest,
             waited,
+        )
+
+    def standing(self, now: float) -> Standing:
+        """It at a glance."""
+        latency, pace = self.speed.fit() if self.speed.known else (None, None)
+        return Standing(
+            name=self.spec.name,
+            health=self.breaker.health,
+            reason=self.breaker.reason,
+            speed=1 / pace if pace else None,
+            latency=latency,
+            in_flight=len(self.flights),
+            window=int(self.window),
+            paused=max(0.0, self.paused_until - now),
+            answered=self.answered,
+            failed=self.failed,
         )
 
 

@@ -34,23 +34,32 @@ def level(work: float, loads: Sequence[Load]) -> float:
     return (work + weighted) / speed
 
 
-def preferred(work: float, loads: Sequence[Load], elapsed: float, settings: PoolSettings) -> list[Load]:
-    """The most preferred members that together end soon enough: in (1 + thrift) times what all would take.
+def preferred(
+    work: float, total: float, loads: Sequence[Load], elapsed: float, settings: PoolSettings
+) -> Sequence[Load]:
+    """The most preferred members that together end soon enough: in (1 + thrift) times what all need for the batch.
 
-    The whole time of the batch counts, with the seconds that `elapsed`: else others would be called in for its end.
+    Args:
+        work: that waits.
+        total: of the batch, from its start `elapsed` seconds ago. Against this, not against what waits: else others
+            would be called in for every end, and never where those who are preferred do not get on.
+        loads: of those that may be chosen.
+        elapsed: seconds since the batch began.
+        settings: `thrift` and `hush` are used.
     """
     ranks = sorted({load.spec.rank for load in loads})
     if len(ranks) == 1:
-        return list(loads)
+        return loads
     first = [load for load in loads if load.spec.rank == ranks[0]]
-    if not any(load.known for load in loads) and max(load.waited for load in first) < settings.hush:
+    unknown = not any(load.known for load in loads)
+    if unknown and max(elapsed, *(load.waited for load in first)) < settings.hush:
         return first
-    most = (1 + settings.thrift) * (elapsed + level(work, loads))
+    least = min(load.latency for load in loads) + total / sum(1 / load.pace for load in loads)
     for rank in ranks:
         chosen = [load for load in loads if load.spec.rank <= rank]
-        if elapsed + level(work, chosen) <= most:
+        if elapsed + level(work, chosen) <= (1 + settings.thrift) * least:
             return chosen
-    return list(loads)
+    return loads
 
 
 def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings) -> int:

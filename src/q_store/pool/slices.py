@@ -30,7 +30,7 @@ class Flight:
     """A slice on its way.
 
     Attributes:
-        name, member, batch, numbers: as in its `Send`.
+        name, member, batch, numbers: as in its `Send`; no batch once nobody waits for it.
         parcel: where its circuits waited.
         work: of its circuits together; 0 once canceled.
         sent, expected: when it was sent, and how many seconds it was expected to take.
@@ -39,7 +39,7 @@ class Flight:
 
     name: int
     member: str
-    batch: int
+    batch: int | None
     numbers: Ints
     parcel: Parcel
     work: float

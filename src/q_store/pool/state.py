@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +15,7 @@ from q_store.pool import dispatch
 from q_store.pool.actions import Action, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
 from q_store.pool.batches import Batch
 from q_store.pool.breaker import Health
+from q_store.pool.dispatch import Cut, Hedge
 from q_store.pool.events import (
     Accepted,
     Answered,
@@ -28,38 +28,17 @@ from q_store.pool.events import (
     Tick,
     Withdrawn,
 )
-from q_store.pool.members import Member, MemberSpec, Needs, choose
+from q_store.pool.members import Load, Member, MemberSpec, Needs, Standing, choose
 from q_store.pool.quota import Quota
 from q_store.pool.settings import PoolSettings
 from q_store.pool.slices import Flight, Ints, Parcel
+
+__all__ = ["PoolState", "Standing"]
 
 _LATE = 3.0
 """A slice whose circuits a second member answered first counts as failed beyond this many times the expected time."""
 _CUT = 4
 """Circuits of a slice that failed as a whole go out again in pieces of this part of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A member at a glance.
-
-    Attributes:
-        name: of the member. health: of its breaker. reason: why it is not working.
-        speed: units of work a second, latency in seconds; None before its first answer.
-        in_flight: slices it has. window: slices it may have. paused: seconds for which it throttles.
-        answered, failed: circuits so far.
-    """
-
-    name: str
-    health: Health
-    reason: str
-    speed: float | None
-    latency: float | None
-    in_flight: int
-    window: int
-    paused: float
-    answered: int
-    failed: int
 
 
 class PoolState:
@@ -129,29 +108,11 @@ class PoolState:
 
     def standing(self, now: float) -> list[Standing]:
         """All members at a glance."""
-        found = []
-        for name, member in self._members.items():
-            breaker, known = member.breaker, member.speed.known
-            latency, pace = member.speed.fit() if known else (None, None)
-            found.append(
-                Standing(
-                    name=name,
-                    health=breaker.health,
-                    reason=breaker.reason,
-                    speed=1 / pace if pace else None,
-                    latency=latency,
-                    in_flight=len(member.flights),
-                    window=int(member.window),
-                    paused=max(0.0, member.paused_until - now),
-                    answered=member.answered,
-                    failed=member.failed,
-                )
-            )
-        return found
+        return [member.standing(now) for member in self._members.values()]
 
     # ------------------------------------------------------------------------------------------------------- events
 
-    def _asked(self, event: Asked, now: float) -> None:
+    def _asked(self, event: Asked, _now: float) -> None:
         for name in event.members:
             self._member(name)
         if event.batch in self._batches or event.count < 1 or not event.members or not event.work > 0:
@@ -163,7 +124,7 @@ class PoolState:
                 "allow_mixed"
             )
             raise InputError(msg)
-        batch = self._batches[event.batch] = Batch(event, now)
+        batch = self._batches[event.batch] = Batch(event)
         for name in event.members:
             if self._members[name].breaker.health is Health.BARRED:
                 batch.barred[name] = self._members[name].breaker.reason
@@ -256,7 +217,7 @@ class PoolState:
     def _land(self, name: int) -> tuple[Flight | None, Batch | None]:
         """A slice that ended, and its batch; None for one that is not known (any more)."""
         flight = self._flights.pop(name, None)
-        batch = None if flight is None else self._batches.get(flight.batch)
+        batch = None if flight is None or flight.batch is None else self._batches.get(flight.batch)
         if flight is not None and batch is not None:
             batch.back(flight.numbers)
         return flight, batch
@@ -311,16 +272,25 @@ class PoolState:
         """Everything that can be done for a batch now."""
         self._probe(batch, now)
         self._go_round(batch)
-        while (cut := dispatch.next_cut(batch, self._members, now, self.settings)) is not None:
-            self._send(batch, cut.member, batch.cut(cut.parcel, cut.size), cut.parcel, now)
-        while self.settings.hedge and (hedge := dispatch.next_hedge(batch, self._members, now)) is not None:
-            flight = hedge.flight
-            numbers = batch.single(flight)[: hedge.size]
-            self._send(batch, hedge.member, numbers, flight.parcel, now, hedged=True)
-            flight.hedged = True
-        for flight in dispatch.to_recall(batch, self._members, now, self.settings)[0]:
-            self._cancel(flight)
-        if not batch.open:
+        members, standing = self._members, dispatch.loads(batch, self._members, now)
+        while (cut := dispatch.next_cut(batch, members, standing, now, self.settings)) is not None:
+            self._send(batch, cut, batch.cut(cut.parcel, cut.size), standing, now)
+            standing = dispatch.loads(batch, members, now)
+        timed = dispatch.etas(batch, members, standing, now)
+        recalled = [(flight, np.inf) for flight in self._flights.values() if flight.canceled]  # perhaps for ever
+        late = [*timed, *(entry for entry in recalled if entry[0].batch == batch.name)]
+        free = [entry for entry in late if self.settings.hedge and not members[entry[0].member].spec.price]
+        while (hedge := dispatch.next_hedge(batch, standing, free, now, self.settings)) is not None:
+            hedge.flight.hedged = True
+            self._send(batch, hedge, batch.single(hedge.flight)[: hedge.size], standing, now)
+            standing = dispatch.loads(batch, members, now)
+        slow, then = dispatch.to_recall(standing, timed, now, self.settings)
+        for flight in slow:
+            self._recall(batch, flight, now)
+        batch.look_again = min(then, self._look_again(standing, now))
+        if slow:
+            self._serve(batch, now)
+        elif not batch.open:
             del self._batches[batch.name]
             self._actions.append(Finished(batch.name))
 
@@ -353,18 +323,32 @@ class PoolState:
             else:
                 self._give_up(batch, numbers, f"failed {parcel.tries} times, on {', '.join(sorted(parcel.failed_at))}")
 
-    def _send(
-        self, batch: Batch, name: str, numbers: Ints, parcel: Parcel, now: float, *, hedged: bool = False
-    ) -> None:
-        member = self._members[name]
+    def _send(self, batch: Batch, to: Cut | Hedge, numbers: Ints, standing: Sequence[Load], now: float) -> None:
+        name, hedged = to.member, isinstance(to, Hedge)
+        parcel = to.flight.parcel if isinstance(to, Hedge) else to.parcel
         work = len(numbers) * batch.work
-        load = next((each for each in dispatch.loads(batch, self._members, now) if each.spec.name == name), None)
-        expected = 0.0 if load is None else load.ready + load.latency + work * load.pace
+        expected = sum(each.ready + each.latency + work * each.pace for each in standing if each.spec.name == name)
         flight = Flight(self._slices, name, batch.name, numbers, parcel, work, now, expected, hedged)
         self._slices += 1
-        batch.out(numbers)
-        self._flights[flight.name] = member.flights[flight.name] = flight
+        batch.out(numbers, now)
+        self._flights[flight.name] = self._members[name].flights[flight.name] = flight
         self._actions.append(Send(flight.name, name, batch.name, numbers, hedged))
+
+    def _recall(self, batch: Batch, flight: Flight, now: float) -> None:
+        """Cancel a slice; the circuits of a free member need not wait for the confirmation, nor for its answer."""
+        self._cancel(flight)
+        self._members[flight.member].breaker.failed(now, "does not answer in time")
+        if not self._members[flight.member].spec.price:
+            flight.batch = None
+            batch.back(flight.numbers)
+            self._fail(batch, flight, batch.lost(flight.numbers), whole=False)
+
+    def _look_again(self, standing: Sequence[Load], now: float) -> float:
+        """When to look again whether somebody idle should help with what is late."""
+        if not any(load.free and not load.flights for load in standing):
+            return np.inf
+        spans = [max(load.ready, load.waited) for load in standing if load.flights]
+        return now + max(self.settings.grain, max(spans) / 8) if spans else np.inf
 
     def _wake(self, now: float) -> float | None:
         """When something may be to do without an event."""
@@ -373,14 +357,6 @@ class PoolState:
             members = [self._members[name] for name in batch.allowed]
             times += [member.breaker.until for member in members if member.breaker.health is Health.OPEN]
             if batch.waits:
-                times += [member.paused_until for member in members if member.paused_until > now]
-            if any(member.free(now) and not member.flights for member in members):
-                times.append(self._look_again(batch, now))
-        return min((time for time in times if time > now), default=None)
-
-    def _look_again(self, batch: Batch, now: float) -> float:
-        """When to look again whether an idle member should help with what is late, or be recalled to."""
-        timed = dispatch.etas(batch, self._members, now)
-        spans = [max(eta - now, now - flight.sent) for flight, eta in timed if eta < np.inf]
-        late = now + max(self.settings.grain, max(spans) / 8) if spans else np.inf
-        return min(late, dispatch.to_recall(batch, self._members, now, self.settings)[1])
+                times += [member.paused_until for member in members]
+            times.append(batch.look_again)
+        return min((time for time in times if now < time < np.inf), default=None)
