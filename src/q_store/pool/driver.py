@@ -34,8 +34,11 @@ class Clock:
         self._zero = self._last = 0.0
 
     def now(self) -> float:
-        """Seconds, never fewer than before."""
-        loop = asyncio.get_running_loop()
+        """Seconds, never fewer than before; they stand still where no loop runs."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return self._last
         if loop is not self._loop:
             self._loop, self._zero = loop, self._last - loop.time()
         self._last = max(self._last, loop.time() + self._zero)

@@ -15,7 +15,7 @@ from q_store.backends.binding import Binder, check
 from q_store.backends.expansion import expand
 from q_store.errors import InputError, PausedError, StorageError, StoreError
 from q_store.events import Announcer, Sink
-from q_store.jobs import Capabilities, Job, Outcome, SyncExecutor
+from q_store.jobs import Capabilities, Job, Outcome, Output, SyncExecutor
 from q_store.pool.attach import Attachment
 from q_store.pool.books import BEAT, Books, Unwritten, Written
 from q_store.pool.contents import Contents, digest
@@ -29,6 +29,8 @@ from q_store.pool.work import Paid, Work
 from q_store.store import Caps, Measured, Store
 
 PATIENCE = 900.0
+_QUICK = 50_000_000
+"""Amplitudes that gates touch, and shots that are drawn."""
 
 
 class Pool:
@@ -66,7 +68,9 @@ class Pool:
     ) -> None:
         if store is None and run is not None:
             raise InputError(f"expected a store with the run {run!r}, got none; give the store that has it")
-        self._state = PoolState([member.spec for member in members], settings)
+        specs = [member.spec for member in members]
+        self._rank = {spec.name: spec.rank for spec in specs}
+        self._state = PoolState(specs, settings)
         self._members = {member.name: member for member in members}
         self._books = _books(store, run, budget)
         unwritten = Unwritten()
@@ -145,12 +149,15 @@ class Pool:
     # -------------------------------------------------------------------------------------------------------- a call
 
     def _at_once(self, job: Job, names: frozenset[str]) -> SyncExecutor | None:
-        """Who runs a job as a whole, in the caller: because nobody else could help, or nobody else can."""
+        """Who runs a job as a whole, in the caller: nobody else can help, or it takes less time than to ask them."""
         able = [self._members[name] for name in self._members if name in names]
         whole = [member for member in able if not member.recorded and member.at_once is not None]
+        if not whole:
+            return None
         if len(able) == 1 or any(job.output not in member.backend.capabilities.outputs for member in able):
-            return next((member.at_once for member in whole), None)
-        return None
+            return whole[0].at_once
+        preferred = self._rank[whole[0].name] == min(self._rank[member.name] for member in able)
+        return whole[0].at_once if preferred and _is_quick(job) else None
 
     async def _together(
         self, jobs: Sequence[Job], ordinals: Sequence[int], chosen: Sequence[frozenset[str]]
@@ -320,6 +327,14 @@ def _books(store: Store | None, run: str | None, budget: Caps | Mapping[str | No
     for provider, each in caps.items():
         kept.budget.set(each, run=books.run, provider=provider)
     return books
+
+
+def _is_quick(job: Job) -> bool:
+    """Whether a simulation takes some hundredths of a second."""
+    shots = 0 if job.shots is None else int(np.max(job.shots))
+    circuits = job.rows * (2 * job.circuit.n_params if job.output is Output.SHIFTED else 1)
+    each: int = len(job.circuit.ops) * 2**job.circuit.n_qubits + shots
+    return circuits * each < _QUICK
 
 
 def _needs(job: Job) -> Needs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from q_store.backends.base import Backend, Ticket
 from q_store.errors import QStoreError, UnreachableError
@@ -18,6 +18,14 @@ SILENCE = 10.0
 """Seconds without an answer after which a member counts as out of reach, until it answers after all."""
 T = TypeVar("T")
 Tell = Callable[[str], None]
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """A backend that says by itself when a ticket is final: nothing is polled."""
+
+    async def wait(self, ticket: Ticket) -> Ticket:
+        """The final ticket."""
 
 
 def interval(age: float, due: float | None) -> float:
@@ -76,6 +84,8 @@ class Watch:
         """
         if ticket.state.is_final:
             return ticket
+        if isinstance(self._backend, Prompt):
+            return await self._backend.wait(ticket)
         now = asyncio.get_running_loop().time()
         one = _Watched(ticket, now, now, now + interval(0.0, ticket.due), progress)
         self._watched.append(one)

@@ -14,6 +14,7 @@ from q_store.backends.ionq.wire.gate_reader import GateReader
 from q_store.backends.ionq.wire.refusal import WireError
 from q_store.backends.local.backend import LocalBackend
 from q_store.backends.local.service import LocalService
+from q_store.backends.threaded import ThreadedBackend
 from q_store.circuits.circuit import Circuit
 from q_store.errors import CircuitError, IncompleteError, InputError
 from q_store.jobs import Job, Outcome, Output
@@ -119,7 +120,7 @@ def _member(backend: Any, taken: set[str]) -> Member:
     name = backend.capabilities.name
     own = next(each for k in count(1) if (each := name if k == 1 else f"{name} {k}") not in taken)
     taken.add(own)
-    return Member(name=own, backend=backend, recorded=not hasattr(backend, "wait"))
+    return Member(name=own, backend=backend, recorded=not isinstance(backend, ThreadedBackend))
 
 
 def _jobs(circuits: Sequence[Mapping[str, Any]], shots: int, seed: int) -> tuple[list[Job], list[list[int]]]:
@@ -158,15 +159,20 @@ def _read(reader: GateReader, given: Mapping[str, Any], number: int) -> tuple[tu
 
 def _results(job: Job, outcome: Outcome, numbers: Sequence[int]) -> list[ExecutionResult]:
     if not outcome.complete:
-        row = min(outcome.status)
+        first = min(outcome.status)
         raise IncompleteError(
             f"expected an answer to each of {outcome.rows} circuits, got none to {len(outcome.status)}; circuit "
-            f"{numbers[row]}: {outcome.error[row]}"
+            f"{numbers[first]}: {outcome.error[first]}"
         )
     results = []
-    for r, counted in enumerate([] if outcome.counts is None else outcome.counts):
-        row = counted if isinstance(counted, dict) else {int(k): int(counted[k]) for k in np.flatnonzero(counted)}
+    counts: Any = outcome.counts
+    for r in range(job.rows):
+        row: dict[int, int] = counts[r] if isinstance(counts, list) else _sparse(counts[r])
         bits = {format(state, f"0{job.circuit.n_qubits}b"): times for state, times in row.items()}
         source = outcome.source if isinstance(outcome.source, str) else outcome.source[r]
         results.append(ExecutionResult(bits, sum(row.values()), source, {"noise_id": outcome.noise_id}))
     return results
+
+
+def _sparse(counts: Any) -> dict[int, int]:
+    return {int(state): int(counts[state]) for state in np.flatnonzero(counts)}
