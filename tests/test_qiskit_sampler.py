@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
+import sys
 import threading
 from concurrent.futures import CancelledError
 
@@ -16,6 +18,7 @@ from qiskit.primitives import BaseSamplerV2, StatevectorSampler
 from qiskit.providers import JobStatus
 from qiskit.transpiler import generate_preset_pass_manager
 
+from q_store import qiskit_sampler
 from q_store.backends.local import LocalBackend
 from q_store.backends.local.service import LocalService
 from q_store.errors import CapabilityError, GateError, IncompleteError, InputError
@@ -328,3 +331,9 @@ def test_executors_need_counts_alone():
 
     result = PoolSampler(Poor()).run([measured(QuantumCircuit(2))], shots=2).result()
     assert result[0].data.meas.get_counts() == {"00": 2}
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "qiskit", None)
+    with pytest.raises(CapabilityError, match=r"pip install 'q-store\[qiskit\]'"):
+        runpy.run_path(qiskit_sampler.__file__)

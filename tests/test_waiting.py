@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from q_store.waiting import wait
+from q_store.waiting import launch, wait
 
 
 async def loop_and_thread():
@@ -67,7 +67,7 @@ def test_an_interrupt_cancels_and_waits_for_the_cleaning_up():
 
 FORK = """
 import asyncio, os
-from q_store.waiting import wait
+from q_store.waiting import launch, wait
 async def one(): return 1
 wait(one())
 pid = os.fork()
@@ -77,7 +77,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 PENDING = """
 import asyncio
-from q_store.waiting import wait
+from q_store.waiting import launch, wait
 async def leave_behind():
     task = asyncio.create_task(asyncio.Event().wait())
     wait.kept = task
@@ -94,3 +94,24 @@ def test_a_forked_child_waits_too_and_the_end_is_silent(program):
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "1\n", "")
+
+
+def test_a_launched_coroutine_runs_beside_its_caller_and_can_be_canceled():
+    started, ended = threading.Event(), threading.Event()
+
+    async def forever():
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def seven():
+        return 7
+
+    future = launch(forever())
+    assert started.wait(30)
+    assert launch(seven()).result(30) == 7
+    assert not future.done()
+    assert future.cancel()
+    assert ended.wait(30)
