@@ -181,6 +181,19 @@ def test_malformed_text_is_refused_with_its_line(text, message):
         from_qasm(text)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_program_opens_no_files(version, tmp_path):
+    secret = tmp_path / "secret.inc"
+    secret.write_text("hidden words", encoding="utf-8")
+    with pytest.raises(CircuitError) as refused:
+        from_qasm(f'OPENQASM {version}.0;\ninclude "{secret}";\nqreg q[1];\n')
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_program():
+    assert from_qasm("\ufeffOPENQASM 3.0; qubit q; U(0.1, 0, 0) q;").circuit.n_qubits == 1
+
+
 @pytest.mark.parametrize("tail", ["bit c; c = measure q[0]; x q[0];", "reset q[0];"])
 def test_what_is_not_a_unitary_is_refused_by_name(tail):
     with pytest.raises(GateError, match=r"'(x|reset)'"):

@@ -102,7 +102,7 @@ class Front:
         if body is None:
             return Reply.refusal(Refusal(413, f"expected a body of at most {MAX_BYTES} bytes, got more; split the job"))
         if not self._is_open(scope) and not self._is_key(scope):
-            msg = "expected the header 'Authorization: apiKey <key>' with a valid key, got none; check the key"
+            msg = "expected the header 'Authorization: apiKey <key>' with a key known here, got none or another one"
             return Reply.refusal(Refusal(401, msg))
         return await _called(self._app, scope, body)
 

@@ -128,6 +128,7 @@ def from_qasm(text: str, features: Iterable[str] | str = ()) -> Imported:
         GateError: for what has no unitary.
         CapabilityError: without the extra `qiskit`.
     """
+    text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
     plain = _COMMENT.sub(lambda m: "\n" * m.group().count("\n"), text)
     found = _VERSION.search(plain)
     if found is None or int(found[1]) not in _NAMES:
@@ -143,7 +144,8 @@ def from_qasm(text: str, features: Iterable[str] | str = ()) -> Imported:
 def _loads_2(text: str) -> Any:
     from qiskit import qasm2
 
-    return qasm2.loads(text, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
+    # no path: text from elsewhere opens no files of this machine; the standard header needs none
+    return qasm2.loads(text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
 
 
 def _loads_3(text: str) -> Any:
