@@ -67,7 +67,7 @@ def test_an_interrupt_cancels_and_waits_for_the_cleaning_up():
 
 FORK = """
 import asyncio, os
-from q_store.waiting import launch, wait
+from q_store.waiting import wait
 async def one(): return 1
 wait(one())
 pid = os.fork()
@@ -77,7 +77,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 PENDING = """
 import asyncio
-from q_store.waiting import launch, wait
+from q_store.waiting import wait
 async def leave_behind():
     task = asyncio.create_task(asyncio.Event().wait())
     wait.kept = task
