@@ -43,6 +43,8 @@ OWN = {
 """Options by provider, beside the common ones."""
 TOP = {"member": "tables [[member]]", "settings": TABLE, "budget": TABLE, "allow_mixed": FLAG}
 _ALLOW_MIXED = "allow_mixed"
+_KINDS = {bool: FLAG, int: WHOLE, float: NUMBER}
+FIGURES = {each.name: _KINDS[type(each.default)] for each in fields(PoolSettings) if each.name != _ALLOW_MIXED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,12 @@ def understood(path: Path, said: Mapping[str, Any]) -> PoolFile:
     entries = tuple(_entry(table, k, path) for k, table in enumerate(tables, 1))
     _different(entries, where)
     own = _table(said, "settings", where)
-    _known(own, {each.name: NUMBER for each in fields(PoolSettings) if each.name != _ALLOW_MIXED}, f"{where}: settings")
-    _typed(own, {"hedge": FLAG}, f"{where}: settings")
+    _known(own, FIGURES, f"{where}: settings")
+    own = {name: _value(own, name, FIGURES[name], f"{where}: settings") for name in own}
     mixed = _value(said, _ALLOW_MIXED, FLAG, where) or False
     try:
         settings = PoolSettings(allow_mixed=mixed, **own)
-    except (TypeError, ConfigError) as error:
+    except ConfigError as error:
         raise ConfigError(f"{where}: settings: {error}") from None
     return PoolFile(path, entries, settings, _budget(_table(said, "budget", where), entries, where))
 
@@ -216,11 +218,6 @@ def _known(said: Mapping[str, Any], options: Mapping[str, str], where: str) -> N
 
 def _table(said: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     return dict(_value(said, name, TABLE, where) or {})
-
-
-def _typed(said: Mapping[str, Any], kinds: Mapping[str, str], where: str) -> None:
-    for name, kind in kinds.items():
-        _value(said, name, kind, where)
 
 
 def _value(said: Mapping[str, Any], name: str, kind: str, where: str) -> Any:
