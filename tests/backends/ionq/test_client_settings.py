@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import traceback
+from functools import partial
+
 import pytest
 from pydantic import SecretStr
 from tests.backends.ionq.scripted import KEY
 
 from q_store.backends.ionq.settings import URL, IonQSettings
-from q_store.errors import AuthenticationError, ConfigError
+from q_store.errors import AuthenticationError, ConfigError, QStoreError
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +91,25 @@ def test_what_the_backend_is(options, noise_id, exact, qubits):
 def test_nothing_shows_the_key():
     got = IonQSettings(key=KEY)
     assert KEY not in f"{got} {got!r} {got.model_dump()} {got.model_dump_json()}"
+    assert copy.deepcopy(got) == got
+    with pytest.raises(TypeError, match="from the environment"):
+        pickle.dumps(got)
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [(f"{KEY} and more", {}), (KEY, {"tieout": 1}), (KEY, {"timeout": -1}), (KEY, {"url": "ftp://x"})],
+)
+def test_no_frame_of_a_traceback_holds_the_key(key, options, monkeypatch):
+    """Reports of crashes show the variables of all frames."""
+    monkeypatch.setenv("IONQ_API_KEY", key)
+    for make in (IonQSettings.from_environment, partial(IonQSettings, key=key)):
+        with pytest.raises(QStoreError) as refused:
+            make(**options)
+        frames = traceback.TracebackException.from_exception(refused.value, capture_locals=True).stack
+        ours = [frame.locals or {} for frame in frames if frame.filename.endswith("ionq/settings.py")]
+        assert ours
+        assert not any(KEY in shown for held in ours for shown in held.values())
 
 
 def test_machines_get_more_time_than_simulators():

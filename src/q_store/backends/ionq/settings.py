@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -99,11 +99,14 @@ class IonQSettings(BaseModel):
     jitter_seed: int | None = None
 
     def __init__(self, **options: Any) -> None:
+        # the key is hidden before anything is refused: a traceback may show what its frames hold
+        options["key"], problem = _usable_key(options.get("key"))
+        if problem:
+            raise AuthenticationError(problem)
         for name in options:
             if name not in type(self).model_fields:
                 msg = f"expected an option of IonQSettings, got {name!r}{suggestion(name, type(self).model_fields)}"
                 raise ConfigError(msg)
-        options["key"] = _usable_key(options.get("key"))
         try:
             super().__init__(**options)
         except ValidationError as error:
@@ -122,9 +125,15 @@ class IonQSettings(BaseModel):
         """
         if options.get("key") is None:
             options["key"] = os.environ.get(KEY_VARIABLE) or _key_in_file(os.environ.get(KEY_FILE_VARIABLE))
+        options["key"] = _hidden(options["key"])
         if options.get("url") is None:
             options["url"] = os.environ.get(URL_VARIABLE) or URL
         return cls(**options)
+
+    def __reduce__(self) -> NoReturn:
+        """Refused: a pickle would hold the key in the clear."""
+        msg = "expected settings to stay in their process, got a pickle of them; make them there, from the environment"
+        raise TypeError(msg)
 
     @property
     def is_simulator(self) -> bool:
@@ -186,16 +195,19 @@ class IonQSettings(BaseModel):
             raise ConfigError(msg)
 
 
-def _usable_key(given: object) -> SecretStr:
-    """The key, checked here: what httpx or pydantic say of a bad one could show it."""
+def _usable_key(given: object) -> tuple[SecretStr | None, str]:
+    """The key, or what is wrong with it. Checked here: what httpx or pydantic say of a bad one could show it."""
     text = given.get_secret_value() if isinstance(given, SecretStr) else given
     if text is None or text == "":
-        raise AuthenticationError(_MISSING_KEY)
+        return None, _MISSING_KEY
     text = text.strip() if isinstance(text, str) else ""
     if not text or not all("!" <= c <= "~" for c in text):
-        msg = f"expected an API key of printable ASCII without blanks, got something else; check {KEY_VARIABLE}"
-        raise AuthenticationError(msg)
-    return SecretStr(text)
+        return None, f"expected an API key of printable ASCII without blanks, got something else; check {KEY_VARIABLE}"
+    return SecretStr(text), ""
+
+
+def _hidden(key: Any) -> Any:
+    return SecretStr(key) if isinstance(key, str) else key
 
 
 def _key_in_file(path: str | None) -> str | None:
