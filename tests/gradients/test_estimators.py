@@ -7,7 +7,7 @@ import pytest
 
 from q_store.backends.local import LocalBackend, reference
 from q_store.circuits import Circuit, Marginal, Observables, PauliSum, ry, rz, theta, x, z
-from q_store.errors import CapabilityError, ConfigError, RunError
+from q_store.errors import CapabilityError, ConfigError, IncompleteError, RunError
 from q_store.gradients import Adjoint, FiniteDifference, ParameterShift, Problem
 from q_store.jobs import Outcome, Status, drive
 
@@ -146,7 +146,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("outcome", "error", "match"),
     [
-        (Outcome(np.zeros((1, 1)), rows=1, status={0: Status.FAILED}, error={0: "queue"}), RunError, "row 0: queue"),
+        (Outcome(np.zeros((1, 1)), rows=1, status={0: Status.FAILED}, error={0: "queue"}), IncompleteError, "row 0: queue"),
         (Outcome(rows=1), RunError, "got none"),
         (Outcome(np.zeros((1, 1)), rows=1), CapabilityError, "parameter_shift"),
     ],
