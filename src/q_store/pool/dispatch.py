@@ -87,21 +87,22 @@ def _trial(batch: Batch, members: Mapping[str, Member], now: float) -> Cut | Non
 
 
 def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings: PoolSettings) -> tuple[int, Load]:
-    """(circuits, load) of the member with a free place that begins first; 0 where all leave them to busy ones."""
+    """(circuits, load) of the member with a free place that begins first; 0 where all leave them to busy ones.
+
+    What is less than half a circuit for everybody goes to the one that would end it soonest.
+    """
     chosen = policy.preferred(waiting * batch.work, batch.total, able, batch.elapsed(now), settings)
     free = sorted((load for load in chosen if load.free), key=lambda load: (load.flights, load.ready, load.pace))
     if len(batch.allowed) == 1 and free:  # nobody to balance with
-        places = free[0].flights + free[0].free
-        return min(math.ceil(waiting / places), free[0].spec.max_slice), free[0]
+        return min(math.ceil(waiting / free[0].free), free[0].spec.max_slice), free[0]
     end = policy.level(waiting * batch.work, chosen)
     for load in free:
         share = (end - load.ready) / (load.pace * batch.work)
         size = policy.size(waiting, batch.work, share, load, settings)
         if size:
             return size, load
-    if free and not any(load.flights or not load.free for load in chosen):
-        return 1, free[0]  # nobody to leave it to
-    return 0, able[0]
+    soonest = min(chosen, key=lambda load: load.ready + load.pace * batch.work)
+    return int(soonest.free > 0 and (soonest.known or not soonest.flights)), soonest
 
 
 Timed = Sequence[tuple[Flight, float]]
