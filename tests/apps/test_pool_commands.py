@@ -66,7 +66,7 @@ def net(monkeypatch, tmp_path):
     found = Net({"one.test": Emulator(keys=[KEY], seed=1), "two.test": Emulator(keys=[KEY, OTHER], seed=2)})
     settings = remote.settings
     monkeypatch.setattr(remote, "transport", lambda: found)
-    quick = {"min_interval": 0.01, "contact_tries": 1}
+    quick = {"min_interval": 0.01, "contact_tries": 1, "settle": 0.0}
     monkeypatch.setattr(remote, "settings", lambda *given: settings(*given).model_copy(update=quick))
     monkeypatch.setenv("IONQ_API_KEY", KEY)
     monkeypatch.setenv("OTHER_KEY", OTHER)
@@ -305,13 +305,14 @@ def test_a_pool_file_may_change_between_two_processes(train, pool, net, q_store,
     back = dies_at(monkeypatch, 1, KeyboardInterrupt)
     train("--pool", pool(THREE), "--out", "run")
     back()
-    pool(THREE.split("[[member]]\nname = \"two\"")[0])
+    pool(THREE.split('[[member]]\nname = "two"')[0])
     net.cut.add("two.test")
     assert q_store("resume", "run").code == 0
     os.remove("pool.toml")
     other = pool(THREE, "other.toml")
     refused(q_store("resume", "run"), "pool.toml", "No such file")
     assert q_store("resume", "run", "--pool", other).code == 0  # finished already
+    refused(q_store("resume", "run", "--pool", other, "--url", "http://one.test/v0.4"), "without a pool")
 
 
 # ------------------------------------------------------------------------------------------------ looking and settling
@@ -464,20 +465,27 @@ def test_a_folder_that_bought_nothing_is_not_kept():
 @pytest.mark.socket
 def test_a_killed_training_buys_nothing_twice(data_file, tmp_path, q_store):
     """The process is killed twice, at any moment; the service's own ledger is the judge."""
+    program = [
+        sys.executable, "-c",
+        "import sys\nfrom q_store.apps import cli, remote\nsettings = remote.settings\n"
+        "quick = {'settle': 0.3, 'min_interval': 0.01}\n"
+        "remote.settings = lambda *given: settings(*given).model_copy(update=quick)\n"
+        "sys.exit(cli.main(sys.argv[1:]))",
+    ]  # fmt: skip
     with Emulator(circuit_seconds=0.005) as running:
         ring = ["--data", str(data_file), "--backend", "ionq", "--noise", "aria-1", "--shots", "20", "--out", "run"]
         environment = {**os.environ, "IONQ_API_KEY": KEY, "IONQ_API_URL": running.url}
         words = ["train", "ring", *ring, *map(str, FEW)]
         for count in (40, 100):
             with subprocess.Popen(
-                [sys.executable, "-m", "q_store", *words], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
+                [*program, *words], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
             ) as process:
                 while process.poll() is None and running.ledger()["accepted_circuits"] < count:
                     time.sleep(0.01)
                 process.kill()
             words = ["resume", "run"]
         found = subprocess.run(
-            [sys.executable, "-m", "q_store", "resume", "run", "--json"], cwd=tmp_path, env=environment, check=False,
+            [*program, "resume", "run", "--json"], cwd=tmp_path, env=environment, check=False,
             capture_output=True,
         )  # fmt: skip
         assert found.returncode == 0, found.stderr

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from q_store.apps.pool_file import read
+from q_store.apps.pool_file import COMMON, OWN, read
 from q_store.apps.pool_place import PoolPlace
 from q_store.errors import ConfigError
 from q_store.pool.membership import Price
 from q_store.store import Caps
 
+ROOT = Path(__file__).resolve().parents[2]
 FULL = """
 allow_mixed = true
 [budget]
@@ -129,3 +133,19 @@ def test_a_file_that_is_not_there(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not text"):
         read(tmp_path / "binary.toml")
+
+
+def test_the_document_shows_a_file_that_is_understood(file):
+    about = (ROOT / "docs" / "pool.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", about, re.DOTALL | re.MULTILINE)
+    found = read(file(shown))
+    assert [entry.charges for entry in found.entries] == ["ionq", "team-b"]
+    assert found.budget[None] == Caps(money=20, circuits=50_000, seconds=6 * 3600)
+
+
+def test_every_option_of_a_member_is_documented_and_no_other():
+    about = (ROOT / "docs" / "pool.md").read_text(encoding="utf-8").split("| member option |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?`(?:, `.+?`)*) \| (.+?) \|", about, re.MULTILINE)
+    documented = {(name, who.strip("`")) for cell, who in rows for name in re.findall(r"`(\w+)`", cell)}
+    own = {(name, provider) for provider, options in OWN.items() for name in options}
+    assert documented == own | {(name, "all") for name in COMMON}

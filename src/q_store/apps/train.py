@@ -116,6 +116,8 @@ def _reopened(options: Options) -> tuple[RunFolder, Request, bool]:
     check_same(request, {name: value for name, value in given.items() if name != "url"}, str(path))
     if options.pool is not None and not isinstance(request.place, PoolPlace):
         raise ConfigError(f"expected --pool with the run of a pool, got it with {path}, a run by {request.place.title}")
+    if isinstance(request.place, PoolPlace) and (options.url or options.key_file):
+        raise ConfigError(f"expected --url and --key-file without a pool, got one with {path}; its file says them")
     if isinstance(request.place, Place):
         moved = replace(request.place, url=options.url or request.place.url)
         request = replace(request, place=_place(moved, options))
