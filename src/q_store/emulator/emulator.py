@@ -66,7 +66,7 @@ class Emulator:
         host: str = "127.0.0.1",
         port: int = 0,
         keep_jobs: int = 10_000,
-        keep_bytes: int = 512_000_000,
+        keep_bytes: int = 128_000_000,
         compute: Compute | None = None,
     ) -> None:
         for name, value in {"circuit_seconds": circuit_seconds, "rtt": rtt, "angle_error": angle_error}.items():

@@ -53,7 +53,7 @@ class Rules:
     results: views.Generation = "both"
     seed: int = 0
     keep_jobs: int = 10_000
-    keep_bytes: int = 512_000_000
+    keep_bytes: int = 128_000_000
 
 
 @dataclass(eq=False)
