@@ -68,6 +68,15 @@ def test_broken_for_a_while_a_member_comes_back(fault):
     assert circuits > COUNT / 3
 
 
+def test_a_member_that_hangs_is_relied_on_no_longer():
+    own = pool(Service(), Service(fault="hang", broken_from=1.0), Service())
+    for _ in range(5):
+        own.makespan(COUNT)
+    before = len(own.sends)
+    own.makespan(COUNT)
+    assert sum(len(send.numbers) for _, send in own.sends[before:] if send.member == "m1") < 10
+
+
 def test_when_all_are_dead_it_says_so_once_and_goes_on_when_one_returns():
     own = pool(Service(fault="dead"), Service(fault="dead", broken_to=300.0))
     own.ask(0, COUNT)

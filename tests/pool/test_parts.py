@@ -369,6 +369,15 @@ def test_nobody_left_is_said_once_and_a_probe_brings_the_work_back():
     assert len(rest.numbers) == 4
 
 
+def test_a_trial_is_made_with_a_circuit_that_failed_least():
+    state = PoolState([MemberSpec(name="m", max_in_flight=1, max_slice=2)], PoolSettings(failures=1))
+    (send,) = of(Send, ask(state, 5))
+    now = state.handle(Broke(send.slice, Break.FAILED), 0.0)[-1].at
+    state.handle(Tick(), now)
+    (trial,) = of(Send, state.handle(Probed("m", ok=True), now))
+    assert trial.numbers.tolist() == [2]
+
+
 def test_the_provider_may_say_that_it_is_down_and_back():
     state = PoolState([MemberSpec(name="m")])
     state.handle(Reported("m", available=False, reason="maintenance"), 0.0)
