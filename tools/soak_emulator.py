@@ -4,7 +4,7 @@ Usage: python tools/soak_emulator.py [--minutes 60] [--rest 0.2] [--out FILE]
 
 The emulator is a process of its own, with faults. The load, from our client: jobs of many circuits, jobs of one, noisy
 and native ones, and jobs that are canceled. Every minute a line says what it has done and holds. Exit code 1 when its
-memory has passed the limit (it keeps the results of finished jobs up to 128 MB and forgets the oldest beyond), or when it
+memory has passed the limit (it keeps results of finished jobs up to 128 MB and forgets the oldest beyond), or when it
 has stopped.
 """
 
