@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from q_store.apps import outlook, reachable, remote
+from q_store.apps import far, outlook, reachable, remote
 from q_store.apps import train as train_module
 from q_store.apps.assemble import assemble, some_rows
 from q_store.apps.clock import Clock
@@ -26,6 +26,7 @@ from q_store.emulator import Emulator
 from q_store.models import zoo
 from q_store.models.model import Model
 from q_store.models.trained import default_backend
+from q_store.pool.settings import PoolSettings
 from q_store.training import TrainingSettings
 
 KEY = "a-key-that-nobody-may-see"
@@ -395,6 +396,7 @@ def test_a_host_that_cannot_be_reached_is_refused(q_store, data_file, tmp_path, 
 def test_rows_that_fail_end_the_run_in_one_line(train, monkeypatch, tmp_path):
     broken = Emulator(faults="failed-job:1")
     monkeypatch.setattr(remote, "transport", broken.transport)
+    monkeypatch.setattr(far, "ALONE", PoolSettings(tries=1))
     answer = train("--out", "run")
     refused(answer, "expected an answer to each of 2 rows", "QuantumComputerError")
     assert not (tmp_path / "run").exists()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -305,10 +306,10 @@ def test_a_pool_file_may_change_between_two_processes(train, pool, net, q_store,
     back = dies_at(monkeypatch, 1, KeyboardInterrupt)
     train("--pool", pool(THREE), "--out", "run")
     back()
-    pool(THREE.split('[[member]]\nname = "two"')[0])
+    pool(THREE.split('[[member]]\nname = "two"', maxsplit=1)[0])
     net.cut.add("two.test")
     assert q_store("resume", "run").code == 0
-    os.remove("pool.toml")
+    Path("pool.toml").unlink()
     other = pool(THREE, "other.toml")
     refused(q_store("resume", "run"), "pool.toml", "No such file")
     assert q_store("resume", "run", "--pool", other).code == 0  # finished already
@@ -465,13 +466,13 @@ def test_a_folder_that_bought_nothing_is_not_kept():
 @pytest.mark.socket
 def test_a_killed_training_buys_nothing_twice(data_file, tmp_path, q_store):
     """The process is killed twice, at any moment; the service's own ledger is the judge."""
-    program = [
-        sys.executable, "-c",
+    code = (
         "import sys\nfrom q_store.apps import cli, remote\nsettings = remote.settings\n"
         "quick = {'settle': 0.3, 'min_interval': 0.01}\n"
         "remote.settings = lambda *given: settings(*given).model_copy(update=quick)\n"
-        "sys.exit(cli.main(sys.argv[1:]))",
-    ]  # fmt: skip
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    program = [sys.executable, "-c", code]
     with Emulator(circuit_seconds=0.005) as running:
         ring = ["--data", str(data_file), "--backend", "ionq", "--noise", "aria-1", "--shots", "20", "--out", "run"]
         environment = {**os.environ, "IONQ_API_KEY": KEY, "IONQ_API_URL": running.url}

@@ -19,11 +19,15 @@ from q_store.apps.run_folder import RunFolder
 from q_store.apps.tally import Tally
 from q_store.events import Event, PoolPaused, PoolResumed, Sink
 from q_store.pool.pool import Pool
+from q_store.pool.settings import PoolSettings
 from q_store.store import Caps
 from q_store.waiting import wait
 
 if TYPE_CHECKING:
     from q_store.apps.train import Options
+
+ALONE = PoolSettings()
+"""How a service decides that is no pool."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def connected(folder: RunFolder, request: Request, options: Options, console: Co
             found.members,
             record.store,
             record.run,
-            settings=place.file.settings if isinstance(place, PoolPlace) else None,
+            settings=place.file.settings if isinstance(place, PoolPlace) else ALONE,
             budget=_caps(request, options),
             first_job=record.first_job,
             sinks=[_said(console)],

@@ -37,7 +37,7 @@ class Order:
         batch: its name. job: ordinal of the job in the run. work: the job. lacking: circuit k of the batch is row k.
         contents: what its circuits are; None where nothing is kept of them.
         members: who may run it. done: set once every circuit is answered or given up, or to what went wrong.
-        withdrawn: whether nobody waits for it any more.
+        withdrawn: whether nobody waits for it any more. failure: why circuits of it failed, the last time.
     """
 
     batch: int
@@ -50,28 +50,29 @@ class Order:
     withdrawn: bool = False
     fates: list[Fate] = field(default_factory=list)
     errors: list[QStoreError] = field(default_factory=list)
+    failure: str = ""
     refusal: BudgetError | None = None
 
 
 class Traffic:
-    """How many slices hold a reservation, and a pulse when one gives it back."""
+    """Which slices hold a reservation, and a pulse when one gives it back."""
 
     def __init__(self) -> None:
-        self._slices = 0
+        self.fingerprints: set[str] = set()
         self._ended = asyncio.Event()
 
     @property
     def flows(self) -> bool:
         """Whether a reservation may become free."""
-        return self._slices > 0
+        return bool(self.fingerprints)
 
-    async def carry(self, carriage: Coroutine[Any, Any, Fate]) -> Fate:
-        """Count a slice while it is on its way."""
-        self._slices += 1
+    async def carry(self, fingerprint: str, carriage: Coroutine[Any, Any, Fate]) -> Fate:
+        """Know of a slice while it is on its way."""
+        self.fingerprints.add(fingerprint)
         try:
             return await carriage
         finally:
-            self._slices -= 1
+            self.fingerprints.discard(fingerprint)
             self._ended.set()
             self._ended = asyncio.Event()
 
@@ -101,10 +102,13 @@ class Delivery:
 
     async def run(self) -> Answered | Broke:
         """Bring the circuits to their end, and say what it was."""
-        lacking = self.order.lacking.take(self.send.numbers)
-        fates = await self._lacking(lacking)
+        numbers = self.order.lacking.numbers[self.send.numbers]
+        lacking = self.order.work.lacking(numbers)  # now: other slices may have brought some
+        fates = await self._lacking(lacking) if len(lacking.numbers) else []
         self.order.fates += [fate for fate in fates if fate.measured is not None]
-        return told(self.send.slice, lacking.numbers, fates)
+        said = [reason for fate in fates for reason in (fate.reason, *(gap.reason for gap in fate.missing.values()))]
+        self.order.failure = next(filter(None, reversed(said)), self.order.failure)
+        return told(self.send.slice, numbers, fates)
 
     async def _lacking(self, lacking: Lacking) -> list[Fate]:
         """Plan and carry some circuits."""
@@ -151,7 +155,7 @@ class Delivery:
             self.canceled,
             lambda: self.order.withdrawn,
         )
-        fate = await self.traffic.carry(self._carried(carriage))
+        fate = await self.traffic.carry(part.fingerprint, self._carried(carriage))
         if isinstance(fate.error, CapabilityError) and part.size > 1:  # too large, whatever is documented
             half = part.size // 2
             halves = [self.order.work.lacking(part.numbers[:half]), self.order.work.lacking(part.numbers[half:])]

@@ -107,6 +107,11 @@ class Driver:
             tasks |= {task for delivery, task in self._deliveries.values() if delivery.order is order}
         await _ended(tasks, 0.0 if leave else FAREWELL)
 
+    @property
+    def busy(self) -> frozenset[str]:
+        """Fingerprints of the slices that are on their way."""
+        return frozenset(self._traffic.fingerprints)
+
     async def aclose(self) -> None:
         """Cancel what is still on its way, and stop."""
         await self.abandon(list(self._orders.values()), leave=False)
@@ -126,15 +131,16 @@ class Driver:
     # -------------------------------------------------------------------------------------------------------- events
 
     def tell(self, event: Event) -> None:
-        """Tell the state, and do what it says."""
+        """Tell the state, and do what it says; a fault of ours ends what was asked for, instead of being waited for."""
         try:
             actions: list[Action] = self._state.handle(event, self._clock.now())
-        finally:
             self._stop_timer()
-        for action in actions:
-            does = self._does.get(type(action))
-            if does is not None:  # Keep: what was received first is what counts
-                does(action)
+            for action in actions:
+                does = self._does.get(type(action))
+                if does is not None:  # Keep: what was received first is what counts
+                    does(action)
+        except Exception as error:  # noqa: BLE001  # it may come from a timer, whose errors nobody would hear of
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """End everything that is asked for with an error."""
@@ -179,7 +185,10 @@ class Driver:
 
     def _give_up(self, action: GiveUp) -> None:
         order = self._orders[action.batch]
-        gap = Missing(Status.UNCERTAIN if action.uncertain else Status.FAILED, action.reason)
+        said = action.reason
+        if order.failure and order.failure not in said:
+            said = f"{said}; at last: {order.failure}"
+        gap = Missing(Status.UNCERTAIN if action.uncertain else Status.FAILED, said)
         order.work.give_up(order.lacking.numbers[action.numbers], gap)
 
     def _finished(self, action: Finished) -> None:
