@@ -146,6 +146,49 @@ def test_canceling_a_call_cancels_what_it_sent_and_keeps_what_came():
     assert 0 < before < 20 == site.ledger["charged_circuits"]
 
 
+def canceled_then(jobs):
+    """The site after a canceled call of the first job, and these calls in the same pool."""
+    site, store = Site("a", backend="qpu.aria-1", circuit_seconds=1.0), opened()
+
+    async def go():
+        async with Pool([site.member], store) as pool:
+            call = asyncio.ensure_future(pool.run_async([sweep(8, shots=100, reuse=False)]))
+            await asyncio.sleep(4)
+            call.cancel()
+            await asyncio.wait({call})
+            assert pool.next_job == 0
+            for job in jobs:
+                assert (await pool.run_async([job]))[0].complete
+            return site, pool.next_job
+
+    epoch()
+    return run_virtual(go())
+
+
+def test_a_failed_call_that_is_repeated_goes_on_where_it_was():
+    site, jobs = canceled_then([sweep(8, shots=100, reuse=False)])
+    assert site.ledger["charged_circuits"] == 8
+    assert jobs == 1
+
+
+def test_after_a_failed_call_another_job_is_another():
+    _, jobs = canceled_then([sweep(3, shots=100, reuse=False)])
+    assert jobs == 2
+
+
+def test_what_was_sent_to_a_member_that_is_gone_is_not_bought_from_another():
+    lost, other = (Site(name, backend="qpu.aria-1", circuit_seconds=1.0) for name in ("lost", "other"))
+    store = opened()
+    store.runs.start("train", {}, run="r")
+    job = sweep(6, shots=100, reuse=False)
+    with pytest.raises(PausedError):
+        dying([lost], [job], lambda: setattr(lost.line, "dead", True), 2.0, store, run="r", patience=60.0)
+    (outcome,), _ = run([other], [job], store, run="r")
+    assert set(outcome.status.values()) == {Status.UNCERTAIN}
+    assert "lost" in next(iter(outcome.error.values()))
+    assert other.ledger["charged_circuits"] == 6 - len(outcome.status)
+
+
 def test_a_cap_is_never_exceeded_and_leaves_a_run_to_resume():
     site, store = Site("a", backend="qpu.aria-1", circuit_seconds=1.0), opened()
     store.runs.start("train", {}, run="r")

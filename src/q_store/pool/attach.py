@@ -56,20 +56,31 @@ class Attachment:
         await together([self._take_up(ticket) for ticket in mine if ticket.owner == self.books.store.tickets.owner])
         gaps: Gaps = {}
         for ticket in self._open():
-            if ticket.state is State.UNCERTAIN and ticket.numbers is not None:
-                gap = Missing(Status.UNCERTAIN, ticket.reason)
+            if ticket.fingerprint not in self.busy and ticket.numbers is not None:
+                gap = Missing(Status.UNCERTAIN, ticket.reason or self._foreign(ticket))
                 gaps.setdefault(ticket.job, {}).update(dict.fromkeys(ticket.numbers.tolist(), gap))
         return gaps
 
     async def others(self) -> None:
         """Bring tickets of other runs to their end that nobody looks after; what fails is left as it is."""
-        adopted = self.books.store.tickets.adopt(
-            lambda ticket: ticket.run != self.books.run and ticket.backend in self.members and not ticket.is_rest
-        )
+        adopted = self.books.store.tickets.adopt(lambda ticket: ticket.run != self.books.run and self._can(ticket))
         await asyncio.gather(*(self._take_up(ticket) for ticket in adopted), return_exceptions=True)
 
     def _ours(self, ticket: StoredTicket) -> bool:
-        return ticket.run == self.books.run and ticket.backend in self.members and not ticket.is_rest
+        return ticket.run == self.books.run and self._can(ticket)
+
+    def _can(self, ticket: StoredTicket) -> bool:
+        """Whether a member is the one that the slice was sent to: its name may have got another meaning."""
+        member = self.members.get(ticket.backend)
+        if member is None or ticket.is_rest:
+            return False
+        return (member.charges, member.shared) == (ticket.provider, ticket.domain)
+
+    def _foreign(self, ticket: StoredTicket) -> str:
+        return (
+            f"sent to {ticket.backend} ({ticket.provider}), which is not in this pool: resume the run with it, or "
+            f"cancel ticket {ticket.fingerprint}"
+        )
 
     def _open(self) -> list[StoredTicket]:
         return [ticket for ticket in self.books.store.tickets.open() if ticket.run == self.books.run]

@@ -172,6 +172,8 @@ class Carriage:
                 ended.exception()
 
     async def _cancel(self, ticket: Ticket) -> Ticket:
+        if self.leave() and self.watch.is_lost:
+            return replace(ticket, state=TicketState.UNCERTAIN, reason="cannot be reached")
         try:
             return (await self.sending.member.backend.cancel([ticket]))[0]
         except QStoreError as error:

@@ -23,6 +23,8 @@ FAREWELL = 15.0
 """Seconds that canceled slices have at most to come to their end."""
 _PROBE = 15.0
 """Seconds that a probe takes at most."""
+_LEAST = 1e-3
+"""Seconds after which the state looks again at the earliest: a timer may fire a little early."""
 _STOPPED = "stopped"
 
 
@@ -216,7 +218,7 @@ class Driver:
             self.tell(Probed(name, ok=not reason, reason=reason))
 
     def _wake(self, action: Wake) -> None:
-        delay = max(0.0, action.at - self._clock.now())
+        delay = max(_LEAST, action.at - self._clock.now())
         self._timer = self.loop.call_later(delay, self.tell, Tick())
 
     def _starve(self, action: Starve) -> None:

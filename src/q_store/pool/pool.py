@@ -26,7 +26,7 @@ from q_store.pool.membership import Member, together
 from q_store.pool.settings import PoolSettings
 from q_store.pool.state import PoolState, Standing
 from q_store.pool.work import Paid, Work
-from q_store.store import Caps, Measured, Store
+from q_store.store import Caps, Domain, Measured, Store
 
 PATIENCE = 900.0
 _QUICK = 50_000_000
@@ -88,7 +88,8 @@ class Pool:
         self._batches = self._calls = 0
         self._attached = False
         self._gaps: dict[int, dict[int, Missing]] = {}
-        self._broken: dict[bytes, int] = {}
+        self._broken: dict[int, bytes] = {}
+        """Digests of jobs of failed calls, by ordinal: asked again they go on, others get ordinals of their own."""
         self._others: asyncio.Task[None] | None = None
 
     @property
@@ -115,14 +116,19 @@ class Pool:
             StoreError, StorageError: the store cannot be used; nothing that was sent is lost.
             BackendError: nothing was accepted by any member: why.
         """
-        first = self.next_job
-        self.next_job += len(jobs)
         chosen = self._state.choose([_needs(job) for job in jobs])
         at_once = [self._at_once(job, names) for job, names in zip(jobs, chosen, strict=True)]
+        ordinals = [self._number(job) for job in jobs]
         rest = [k for k, whole in enumerate(at_once) if whole is None]
         outcomes = {k: whole.run(jobs[k]) for k, whole in enumerate(at_once) if whole is not None}
         if rest:
-            found = await self._together([jobs[k] for k in rest], [first + k for k in rest], [chosen[k] for k in rest])
+            try:
+                found = await self._together(
+                    [jobs[k] for k in rest], [ordinals[k] for k in rest], [chosen[k] for k in rest]
+                )
+            except BaseException:
+                self._back(jobs, ordinals)
+                raise
             outcomes |= dict(zip(rest, found, strict=True))
         return [outcomes[k] for k in range(len(jobs))]
 
@@ -147,6 +153,20 @@ class Pool:
         await self.aclose()
 
     # -------------------------------------------------------------------------------------------------------- a call
+
+    def _number(self, job: Job) -> int:
+        """The ordinal of a job."""
+        while self.next_job in self._broken and self._broken[self.next_job] != digest(job):
+            self.next_job += 1
+        self.next_job += 1
+        return self.next_job - 1
+
+    def _back(self, jobs: Sequence[Job], ordinals: Sequence[int]) -> None:
+        """The jobs of a failed call keep their ordinals, for when they are asked again."""
+        if self._books is not None:
+            self._broken |= {ordinal: digest(job) for ordinal, job in zip(ordinals, jobs, strict=True)}
+        if self.next_job == ordinals[-1] + 1:
+            self.next_job = ordinals[0]
 
     def _at_once(self, job: Job, names: frozenset[str]) -> SyncExecutor | None:
         """Who runs a job as a whole, in the caller: nobody else can help, or it takes less time than to ask them."""
@@ -190,7 +210,7 @@ class Pool:
             first = contents.first(recorded[0].shared)
         work = Work(job, expansion, first)
         if self._books is not None and contents is not None:
-            ordinal, names = self._recall(self._books, work, contents, ordinal, names)
+            names = self._recall(self._books, work, contents, ordinal, names)
         return Order(self._batch(), ordinal, work, work.lacking(), contents, names)
 
     def _batch(self) -> int:
@@ -199,10 +219,9 @@ class Pool:
 
     def _recall(
         self, books: Written, work: Work, contents: Contents, ordinal: int, names: frozenset[str]
-    ) -> tuple[int, frozenset[str]]:
-        """Read the journal, then the samples; the ordinal of the job, and who may run the rest of it."""
+    ) -> frozenset[str]:
+        """Read the journal, then the samples; who may run the rest of the job."""
         job, own = work.job, digest(work.job)
-        ordinal = self._broken.pop(own, ordinal)  # the last call with this job failed: it is that job again
         replay = books.begin(ordinal, own, work.n_qubits)
         for source in dict.fromkeys(replay.sources):
             rows = np.array([k for k, each in enumerate(replay.sources) if each == source])
@@ -214,7 +233,7 @@ class Pool:
             (names,) = self._state.choose([_needs(job)], domains[0])
         if job.reuse:
             _from_samples(books, ordinal, work, contents, [self._members[name] for name in sorted(names)])
-        return ordinal, names
+        return names
 
     def _place(self, driver: Driver, order: Order) -> None:
         size = len(order.lacking.numbers)
@@ -241,9 +260,6 @@ class Pool:
 
     async def _leave(self, driver: Driver, orders: Sequence[Order], error: BaseException) -> None:
         """Tidy up after a call that failed. What cannot be waited for is left to be taken up by a resumed run."""
-        for order in orders:
-            if self._books is not None and order.contents is not None:
-                self._broken[digest(order.work.job)] = order.job
         self._attached = False
         leave = self._books is not None and isinstance(error, PausedError | StoreError | StorageError)
         farewell = asyncio.create_task(driver.abandon(orders, leave=leave))
@@ -288,7 +304,7 @@ class Pool:
             await asyncio.wait({beating})
 
     async def _attach(self, books: Written, driver: Driver) -> None:
-        attachment = Attachment(books, self._members, driver.watches, self._patience)
+        attachment = Attachment(books, self._members, driver.watches, self._patience, driver.busy)
         self._gaps = await attachment.own()
         self._attached = True
         if self._others is None:
@@ -342,10 +358,14 @@ def _needs(job: Job) -> Needs:
 
 
 def _from_samples(books: Written, ordinal: int, work: Work, contents: Contents, members: Sequence[Member]) -> None:
-    """Take what the store has of circuits that have nothing yet."""
-    domains = {member.shared: member.max_age for member in members if member.recorded}
-    lacking = work.lacking()
-    bare = lacking.take(np.flatnonzero(lacking.have == 0))
-    if domains and len(bare.numbers):
-        found: Measured = books.known(contents, domains, bare.numbers, work.n_qubits)
-        take_over(books, ordinal, work, bare.numbers, found, noise_id=next(iter(domains)).noise_id)
+    """Take what the store has of circuits that have nothing yet; no circuit gets samples of two noise domains."""
+    by_noise: dict[str, dict[Domain, float | None]] = {}
+    for member in members:
+        if member.recorded:
+            by_noise.setdefault(member.shared.noise_id, {})[member.shared] = member.max_age
+    for noise_id, domains in by_noise.items():
+        lacking = work.lacking()
+        bare = lacking.take(np.flatnonzero(lacking.have == 0)).numbers
+        if len(bare):
+            found: Measured = books.known(contents, domains, bare, work.n_qubits)
+            take_over(books, ordinal, work, bare, found, noise_id=noise_id)

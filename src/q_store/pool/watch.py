@@ -14,6 +14,8 @@ _LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
 _TOGETHER = 0.5
 """A ticket that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
+_MOMENT = 1e-6
+"""A loop's timers may fire a little early: what is due so soon is due now, or two watches would keep time standing."""
 SILENCE = 10.0
 """Seconds without an answer after which a member counts as out of reach, until it answers after all."""
 T = TypeVar("T")
@@ -56,6 +58,11 @@ class _Watched:
     next_look: float
     progress: Callable[[Ticket], None]
     done: asyncio.Future[Ticket] = field(default_factory=asyncio.Future)
+
+    def fail(self, error: Exception) -> None:
+        """Whoever waits gets an error."""
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 class Watch:
@@ -117,11 +124,18 @@ class Watch:
             await asyncio.wait({task})
 
     async def _run(self) -> None:
+        try:
+            await self._go_on()
+        except Exception as error:  # noqa: BLE001  # whoever waits hears of it, a fault of ours included
+            for one in self._watched:
+                one.fail(error)
+
+    async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
         while waiting := [one for one in self._watched if not one.done.done()]:
             self._changed.clear()
             now = loop.time()
-            if any(one.next_look <= now for one in waiting):
+            if any(one.next_look <= now + _MOMENT for one in waiting):
                 await self._look([one for one in waiting if _joins(one, now)])
                 continue
             try:
@@ -137,10 +151,6 @@ class Watch:
         except QStoreError as error:
             self._unreached(due, error, loop.time())
             return
-        except Exception as error:  # noqa: BLE001  # whoever waits hears of it, a fault of ours included
-            for one in due:
-                one.done.set_exception(error)
-            return
         self.heard()
         now = loop.time()
         for one, ticket in zip(due, found, strict=True):
@@ -149,6 +159,11 @@ class Watch:
             one.progress(ticket)
             if ticket.state.is_final and not one.done.done():
                 one.done.set_result(ticket)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the backend does not answer."""
+        return self._lost is not None
 
     def heard(self) -> None:
         """The backend answers."""
@@ -167,8 +182,8 @@ class Watch:
         lost = self._unheard(str(error))
         for one in due:
             one.last_look, one.next_look = now, now + _MOST
-            if now - max(lost, one.since) > self._patience and not one.done.done():
-                one.done.set_exception(UnreachableError(f"no contact for {now - lost:.0f} s: {error}"))
+            if now - max(lost, one.since) > self._patience:
+                one.fail(UnreachableError(f"no contact for {now - lost:.0f} s: {error}"))
 
 
 def _joins(one: _Watched, now: float) -> bool:
