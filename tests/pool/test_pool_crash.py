@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from tests.pool.pools import Site, opened, run, sweep
+from tests.pool.pools import Site, epoch, opened, run, sweep
 
+from q_store.emulator.clock import run_virtual
 from q_store.errors import StorageError
 from q_store.jobs import Output
+from q_store.pool.pool import Pool
+from q_store.store import State
 
 
 class Crash:
@@ -97,3 +101,37 @@ def test_a_crash_at_any_write_costs_nothing(tmp_path, reuse, before):
         assert spent.money == pytest.approx(sum(ledger["charges_usd"] for ledger in ledgers))
         assert (spent.circuits, reserved.circuits) == (5, 0)
     assert at > 10
+
+
+def left_behind(own, path):
+    """End processes earlier and later, until one has left a slice with the service."""
+    for at in itertools.count(1):
+        broken(own, path, at, reuse=True, before=False)
+        with begun(path) as store:
+            if any(ticket.state is State.SENT for ticket in store.tickets.open()):
+                return
+
+
+def test_a_run_goes_on_beside_another_that_looks_after_what_it_left(tmp_path):
+    """Both resumed at once: the other one takes up what the run left, which must not look like work on the run."""
+    site, path = Site("one", backend="qpu.aria-1", circuit_seconds=60.0, rtt=0.1), tmp_path / "s.db"
+    left_behind([site], path)
+    stores = [opened(path, owner=name) for name in ("other", "own")]
+    stores[0].runs.start("train", {}, run="other")
+
+    async def go():
+        other, own = Pool([site.member], stores[0], "other"), Pool([site.member], stores[1], "r")
+        beside = asyncio.ensure_future(other.run_async([sweep(7, shots=200)]))
+        await asyncio.sleep(30)
+        assert {ticket.owner for ticket in stores[0].tickets.of_run("r") if ticket.state is State.SENT} == {"other"}
+        (outcome,) = await own.run_async([job(reuse=True)])
+        await beside
+        await asyncio.gather(other.aclose(), own.aclose())
+        return outcome
+
+    epoch()
+    assert run_virtual(go()).complete
+    assert site.ledger["charged_circuits"] == 5 + 7
+    assert site.ledger["circuits_charged_twice"] == 0
+    for store in stores:
+        store.close()

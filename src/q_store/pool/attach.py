@@ -86,9 +86,13 @@ class Attachment:
         return [ticket for ticket in self.books.store.tickets.open() if ticket.run == self.books.run]
 
     async def _alone(self) -> None:
-        """Wait until the leases of earlier processes have ended."""
+        """Wait until the leases of others have ended.
+
+        Who renews one is at work on the run. A process of another run that looks after a ticket renews none: a lease
+        that it gets with a new owner or state proves nothing.
+        """
         tickets = self.books.store.tickets
-        seen: dict[str, float] = {}
+        seen: dict[tuple[str, str, State], float] = {}
         while True:
             free = {ticket.fingerprint for ticket in tickets.adoptable()}
             held = [t for t in self._open() if t.owner != tickets.owner and t.fingerprint not in free]
@@ -96,7 +100,7 @@ class Attachment:
             if not held:
                 return
             for ticket in held:
-                if ticket.lease > seen.setdefault(ticket.fingerprint, ticket.lease):
+                if ticket.lease > seen.setdefault((ticket.fingerprint, ticket.owner, ticket.state), ticket.lease):
                     raise RunError(
                         f"expected run {self.books.run} for this process alone, got {ticket.owner} at work on it; end "
                         "that, or wait for it"

@@ -187,8 +187,8 @@ class Written:
     # ------------------------------------------------------------------------------------------------ of the process
 
     def beat(self, seconds: float) -> None:
-        """A sign of life, and the wall time since the last one."""
-        self.store.tickets.heartbeat()
+        """A sign of life, and the wall time since the last one; other runs' tickets stay free for their own process."""
+        self.store.tickets.heartbeat(self.run)
         self.store.runs.spend_seconds(self.run, seconds)
 
 

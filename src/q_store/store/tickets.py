@@ -182,10 +182,16 @@ class Tickets:
         rows = self._database.rows(sql.CHARGES_OF_RUN, {"run": self._runs.number(run)})
         return {row[0]: Amounts(row[1] / NANO, row[2], row[3]) for row in rows}
 
-    def heartbeat(self) -> set[str]:
-        """Renew the leases of this owner's tickets that are on their way; the fingerprints of those it still has."""
+    def heartbeat(self, run: str | None = None) -> set[str]:
+        """Renew the leases of this owner's tickets that are on their way; the fingerprints of those it still has.
+
+        Args:
+            run: only tickets of this run are renewed; None: all.
+        """
+        number = None if run is None else self._runs.number(run)
         with self._database.write():
-            self._database.run(sql.RENEW, {"owner": self.owner, "lease": self._clock() + self._lease})
+            lease = self._clock() + self._lease
+            self._database.run(sql.RENEW, {"owner": self.owner, "lease": lease, "run": number})
             return {row[0] for row in self._database.rows(sql.HELD_BY, {"owner": self.owner})}
 
     def adoptable(self) -> list[StoredTicket]:
