@@ -1,6 +1,6 @@
 # make demo   train a quantum classifier, live, on the bundled images
 # make test   every test          make check   style, types, layers, sizes          make bench   the benchmarks
-# make soak   long proofs, about two hours: kills, every fault at once, an emulator under load, 4,000 compilations
+# make soak   long proofs, some hours: kills, every fault at once, an emulator under load, 10,000 pools, a million rows
 # Needs make, Python 3.11 or later and a network that reaches PyPI. Everything goes into .venv in this folder.
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." adds arguments to the command that is run.
 
@@ -42,8 +42,12 @@ bench: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt
+	$(BIN)/python tools/soak_crash.py --kills 200 --out docs/soak/crash.txt
 	$(BIN)/python tools/soak_never_twice.py --seeds 20 --circuits 1000 --out docs/soak/never_twice.txt
 	$(BIN)/python tools/soak_emulator.py --minutes 60 --out docs/soak/emulator.txt
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/pool/test_state.py tests/pool/test_makespans.py
+	$(BIN)/python benchmarks/pool.py --out benchmarks/results/pool.json
+	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/compilation.py
 
 clean:

@@ -285,8 +285,9 @@ def soak(given: argparse.Namespace, note: Callable[[str], None]) -> int:
             for verdict in (future.result() for future in ended):
                 runs, kills, bad = runs + 1, kills + len(verdict.kills), bad + bool(verdict.problems)
                 moments = "; ".join(verdict.kills) or "faster than the kill"
+                problems = [each.replace("\n", " / ") for each in verdict.problems]
                 note(f"run {runs:3d}  {verdict.kind:15s}  charged {verdict.charged}, twice {verdict.twice}  "
-                     f"{'as it must be' if not verdict.problems else 'WRONG: ' + ' | '.join(verdict.problems)}"
+                     f"{'as it must be' if not verdict.problems else 'WRONG: ' + ' | '.join(problems)}"
                      f"  killed at: {moments}")  # fmt: skip
     note(f"{kills} kills in {runs} runs: {runs - bad} ended like the unbroken run, {bad} did not")
     return bad
