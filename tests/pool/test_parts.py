@@ -397,3 +397,16 @@ def test_every_circuit_is_sent_once_where_nothing_fails(count, max_slice):
         now += 0.1
         waiting += of(Send, state.handle(Answered(send.slice), now))
     assert sorted(seen) == list(range(count))
+
+
+def test_a_refusal_is_remembered_though_its_circuits_went_elsewhere():
+    """A free member that is late loses its circuits at once; what it then says of the job still counts."""
+    state = PoolState([MemberSpec(name="late"), MemberSpec(name="good")], PoolSettings(hedge=False, recall_after=0.0))
+    sends = of(Send, ask(state, 2))
+    late = next(send for send in sends if send.member == "late")
+    for send in [send for send in sends if send.member == "good"]:
+        sends += of(Send, state.handle(Answered(send.slice), 0.1))
+    sends += of(Send, state.handle(Tick(), 1e3))
+    assert any(send.member == "good" and set(late.numbers) <= set(send.numbers) for send in sends)
+    state.handle(Broke(late.slice, Break.REFUSED, "no such gate"), 1e3)
+    assert state._batches[0].barred == {"late": "no such gate"}

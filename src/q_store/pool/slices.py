@@ -30,16 +30,17 @@ class Flight:
     """A slice on its way.
 
     Attributes:
-        name, member, batch, numbers: as in its `Send`; no batch once nobody waits for it.
+        name, member, batch, numbers: as in its `Send`.
         parcel: where its circuits waited.
         work: of its circuits together; 0 once canceled.
         sent, expected: when it was sent, and how many seconds it was expected to take.
         hedged: whether another member has some of its circuits too. canceled: whether that was asked for.
+        forgone: whether its circuits went elsewhere, so that nobody waits for it.
     """
 
     name: int
     member: str
-    batch: int | None
+    batch: int
     numbers: Ints
     parcel: Parcel
     work: float
@@ -47,3 +48,4 @@ class Flight:
     expected: float
     hedged: bool = False
     canceled: bool = False
+    forgone: bool = False

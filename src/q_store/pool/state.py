@@ -163,7 +163,7 @@ class PoolState:
             return
         member = self._members[flight.member]
         member.ended(flight, now, answered=0)
-        self._blame(member, batch, event, now, canceled=flight.canceled)
+        self._blame(member, self._batches.get(flight.batch), event, now, canceled=flight.canceled)
         if batch is None:
             return
         lost = batch.lost(flight.numbers)
@@ -215,9 +215,9 @@ class PoolState:
         return self._members[name]
 
     def _land(self, name: int) -> tuple[Flight | None, Batch | None]:
-        """A slice that ended, and its batch; None for one that is not known (any more)."""
+        """A slice that ended, and the batch that waits for it; None for one that is not known (any more)."""
         flight = self._flights.pop(name, None)
-        batch = None if flight is None or flight.batch is None else self._batches.get(flight.batch)
+        batch = None if flight is None or flight.forgone else self._batches.get(flight.batch)
         if flight is not None and batch is not None:
             batch.back(flight.numbers)
         return flight, batch
@@ -277,8 +277,8 @@ class PoolState:
             self._send(batch, cut, batch.cut(cut.parcel, cut.size), standing, now)
             standing = dispatch.loads(batch, members, now)
         timed = dispatch.etas(batch, members, standing, now)
-        recalled = [(flight, np.inf) for flight in self._flights.values() if flight.canceled]  # perhaps for ever
-        late = [*timed, *(entry for entry in recalled if entry[0].batch == batch.name)]
+        own = [flight for flight in self._flights.values() if flight.batch == batch.name and not flight.forgone]
+        late = [*timed, *((flight, np.inf) for flight in own if flight.canceled)]  # perhaps for ever
         free = [entry for entry in late if self.settings.hedge and not members[entry[0].member].spec.price]
         while (hedge := dispatch.next_hedge(batch, standing, free, now, self.settings)) is not None:
             hedge.flight.hedged = True
@@ -339,7 +339,7 @@ class PoolState:
         self._cancel(flight)
         self._members[flight.member].breaker.failed(now, "does not answer in time")
         if not self._members[flight.member].spec.price:
-            flight.batch = None
+            flight.forgone = True
             batch.back(flight.numbers)
             self._fail(batch, flight, batch.lost(flight.numbers), whole=False)
 
