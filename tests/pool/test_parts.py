@@ -410,3 +410,15 @@ def test_a_refusal_is_remembered_though_its_circuits_went_elsewhere():
     assert any(send.member == "good" and set(late.numbers) <= set(send.numbers) for send in sends)
     state.handle(Broke(late.slice, Break.REFUSED, "no such gate"), 1e3)
     assert state._batches[0].barred == {"late": "no such gate"}
+
+
+@pytest.mark.parametrize("price", [0.0, 1.0])
+@pytest.mark.parametrize("whole", [True, False])
+def test_circuits_of_unknown_fate_run_again_only_where_that_costs_nothing(price, whole):
+    state = PoolState([MemberSpec(name="one", price=price), MemberSpec(name="two", price=price)])
+    send = of(Send, ask(state, 40))[0]
+    gap = Missing(Status.UNCERTAIN, "nobody knows")
+    lost = send.numbers.tolist() if whole else send.numbers[:1].tolist()
+    event = Broke(send.slice, Break.UNCERTAIN, gap.reason) if whole else Answered(send.slice, {0: gap})
+    given_up = [number for action in of(GiveUp, state.handle(event, 1.0)) for number in action.numbers.tolist()]
+    assert given_up == (lost if price else [])

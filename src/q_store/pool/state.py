@@ -167,9 +167,9 @@ class PoolState:
         if batch is None:
             return
         lost = batch.lost(flight.numbers)
-        if event.kind is Break.UNCERTAIN:
+        if event.kind is Break.UNCERTAIN and member.spec.price:
             self._give_up(batch, lost, event.reason, uncertain=True)
-        elif event.kind in {Break.FAILED, Break.CANCELED}:
+        elif event.kind in {Break.FAILED, Break.CANCELED, Break.UNCERTAIN}:  # what is free may run twice
             self._fail(batch, flight, lost, whole=event.kind is Break.FAILED)
         else:
             batch.add(flight.parcel, lost)
@@ -223,13 +223,17 @@ class PoolState:
         return flight, batch
 
     def _missing(self, batch: Batch, flight: Flight, missing: Mapping[int, Missing], *, whole: bool) -> None:
-        """Circuits of an answered slice that have no answer: elsewhere, or nowhere."""
+        """Circuits of an answered slice that have no answer: elsewhere, or nowhere.
+
+        Those of unknown fate are not run again where that could be paid twice.
+        """
+        paid = self._members[flight.member].spec.price > 0
 
         def fate(entry: tuple[int, Missing]) -> tuple[bool, bool, str]:
             gap = entry[1]
             uncertain = gap.status is Status.UNCERTAIN
-            again = gap.retry and not uncertain
-            return again, uncertain, "" if again else gap.reason
+            again = not paid if uncertain else gap.retry
+            return again, uncertain and paid, "" if again else gap.reason
 
         for (again, uncertain, reason), entries in groupby(sorted(missing.items(), key=fate), key=fate):
             lost = batch.lost(flight.numbers[[place for place, _ in entries]])
