@@ -10,9 +10,11 @@ import pytest
 from tests.pool.pools import CIRCUIT, Site, run, sweep
 
 from q_store.backends.local import LocalBackend
+from q_store.backends.local.service import LocalService
 from q_store.emulator.clock import run_virtual
 from q_store.errors import AuthenticationError, CapabilityError, ConfigError, InputError
 from q_store.jobs import Output
+from q_store.pool.membership import Member
 from q_store.pool.pool import Pool
 from q_store.pool.settings import PoolSettings
 
@@ -139,6 +141,21 @@ def test_what_a_member_runs_as_a_whole_is_run_at_once():
     assert gradient.gradient.shape == (4, 4)
     assert jobs == 2
     assert took == 0
+
+
+def test_what_is_shared_out_here_is_bit_by_bit_what_one_engine_says():
+    job = sweep(200, output=Output.COUNTS, observables=(), shots=500, seed=3)
+
+    async def go():
+        members = [
+            Member(name=name, backend=LocalService(LocalBackend(threads=1), workers=0), recorded=False)
+            for name in ("a", "b")
+        ]
+        async with Pool(members) as pool:
+            return (await pool.run_async([job]))[0]
+
+    outcome = run_virtual(go())
+    np.testing.assert_array_equal(outcome.counts, LocalBackend().run(job).counts)
 
 
 def test_a_pool_lives_on_in_another_event_loop():

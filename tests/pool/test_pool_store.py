@@ -55,6 +55,7 @@ def test_fewer_shots_than_there_are_are_drawn_from_them():
     assert few.shots_paid == 0
     assert (few.counts.sum(axis=1) == 1000).all()
     assert (few.counts <= many.counts).all()
+    assert np.abs(few.counts - many.counts / 3).max() > 3  # a sample of them, not a share
     assert np.abs(few.counts / 1000 - many.counts / 3000).max() < 0.08
 
 
