@@ -113,6 +113,14 @@ def test_a_paid_member_that_hangs_is_recalled():
     assert len(own.judge.canceled) > 0
 
 
+@pytest.mark.parametrize("begin", [0.0, 100.0, 200.0])
+def test_slow_paid_members_of_which_one_hangs_leave_60_percent(begin):
+    """Slices of minutes, as machines have them: beside those the fixed part of the patience is little."""
+    healthy = pool(*(Service(1) for _ in range(3)), spec={"price": 1.0}).makespan(COUNT)
+    broken = pool(Service(1), Service(1, fault="hang", broken_from=begin), Service(1), spec={"price": 1.0})
+    assert healthy / broken.makespan(COUNT) >= 0.6
+
+
 def test_a_paid_member_is_never_doubled_where_the_cancel_is_not_confirmed():
     services = Service(), Service(fault="hang", broken_from=1.0, obeys=False)
     own = pool(*services, spec={"price": 1.0}, recall_after=1.0)

@@ -43,7 +43,7 @@ class PoolSettings:
     tries: int = 6
     quota: float = 20.0
     refill: float = 0.5
-    recall: float = 4.0
+    recall: float = 3.0
     recall_after: float = 30.0
 
     def __post_init__(self) -> None:
