@@ -265,7 +265,7 @@ def local(repeats: int, folder: Path) -> tuple[float, float, float]:
         wait(whole.aclose())
         wait(sliced.aclose())
     bare, by_pool, by_slices = taken.min(axis=0)
-    return 1e3 * bare, by_pool / bare - 1, by_slices / bare - 1
+    return 1e3 * float(bare), float(by_pool / bare - 1), float(by_slices / bare - 1)
 
 
 def overhead(repeats: int) -> list[Row]:
