@@ -12,6 +12,8 @@ from q_store.backends.ionq.client.records import Record
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.errors import AuthenticationError, BackendError
 
+_EARLY = 1e-6
+"""Timers fire up to a nanosecond early: what is due in a microsecond is due, or virtual time would stand still."""
 _TOGETHER = 0.5
 """A job that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
@@ -112,7 +114,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         while self._watched:
             self._changed.clear()
-            now = loop.time()
+            now = loop.time() + _EARLY
             waiting = [one for one in self._watched.values() if not one.done.done()]
             if any(one.next_look <= now for one in waiting):
                 self._start([one for one in waiting if one.joins(now)])
