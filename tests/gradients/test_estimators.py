@@ -146,7 +146,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("outcome", "error", "match"),
     [
-        (Outcome(np.zeros((1, 1)), rows=1, status={0: Status.FAILED}, error={0: "queue"}), IncompleteError, "row 0: queue"),
+        (Outcome(rows=1, status={0: Status.FAILED}, error={0: "queue"}), IncompleteError, "row 0: queue"),
         (Outcome(rows=1), RunError, "got none"),
         (Outcome(np.zeros((1, 1)), rows=1), CapabilityError, "parameter_shift"),
     ],

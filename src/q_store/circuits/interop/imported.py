@@ -40,6 +40,5 @@ def require(extra: str, *modules: str) -> None:
             import_module(module)
         except ModuleNotFoundError as error:
             raise CapabilityError(
-                f"expected the package {module!r} for this, got: {error}; "
-                f"install it: pip install 'q-store[{extra}]'"
+                f"expected the package {module!r} for this, got: {error}; install it: pip install 'q-store[{extra}]'"
             ) from None
