@@ -21,7 +21,7 @@ class Judge:
         self.probing: set[str] = set()
         self.barred: set[tuple[str, int | None]] = set()
         self.paused: dict[str, float] = {}
-        self.starving: set[int] = set()
+        self.uncertain: set[tuple[int, int]] = set()
         self.wake: float | None = None
 
     def event(self, event, now):
@@ -39,6 +39,8 @@ class Judge:
                 self.open.discard(event.batch)
 
     def _broke(self, send, event, now):
+        if event.kind is Break.UNCERTAIN and self.specs[send.member].price:
+            self.uncertain.update((send.batch, number) for number in send.numbers.tolist())
         if event.kind is Break.BARRED:
             self.barred.add((send.member, None))
         elif event.kind is Break.REFUSED:
@@ -93,6 +95,7 @@ class Judge:
         assert 1 <= len(numbers) == len(send.numbers) <= spec.max_slice
         assert numbers <= set(range(asked.count))
         assert not numbers & self.settled[send.batch].keys(), "sent what is settled"
+        assert not {(send.batch, number) for number in numbers} & self.uncertain, "sent what is perhaps paid"
         own = [other for other in self.in_flight.values() if other.member == send.member]
         assert len(own) < spec.max_in_flight
         live = [o for o in self.in_flight.values() if o.slice not in self.canceled or self.specs[o.member].price]

@@ -287,7 +287,7 @@ def test_a_pool_of_one_sends_everything_at_once():
 
 
 def test_answers_are_kept_by_place_and_gaps_are_sent_again_or_given_up():
-    state = PoolState([MemberSpec(name="m", max_in_flight=1)])
+    state = PoolState([MemberSpec(name="m", max_in_flight=1, price=1.0)])
     (send,) = of(Send, ask(state, 4))
     gaps = {
         0: Missing(Status.FAILED, "bad gate"),
@@ -304,8 +304,8 @@ def test_answers_are_kept_by_place_and_gaps_are_sent_again_or_given_up():
     assert of(Finished, state.handle(Answered(again.slice), 2.0))
 
 
-def test_uncertain_circuits_are_never_sent_again():
-    state = PoolState([MemberSpec(name="m", max_in_flight=1)])
+def test_uncertain_circuits_that_are_paid_are_never_sent_again():
+    state = PoolState([MemberSpec(name="m", max_in_flight=1, price=1.0)])
     (send,) = of(Send, ask(state, 4))
     actions = state.handle(Broke(send.slice, Break.UNCERTAIN, "reply lost"), 1.0)
     (give,) = of(GiveUp, actions)

@@ -64,7 +64,7 @@ class Break(enum.Enum):
     FAILED = "failed"
     """The job failed as a whole; nothing is charged and sending the circuits again is worthwhile."""
     UNCERTAIN = "uncertain"
-    """Perhaps accepted and perhaps charged: its circuits are never sent again."""
+    """Perhaps accepted and perhaps charged: its circuits are never sent again, unless the member is free."""
     CANCELED = "canceled"
     """Canceled, nothing of it ran (else it is `Answered` with the rest missing)."""
 
