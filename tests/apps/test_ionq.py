@@ -250,13 +250,17 @@ def test_a_broken_off_run_goes_on_where_it_stopped(train, q_store, emulator, mon
 def test_an_interrupt_cancels_what_is_in_flight(train, monkeypatch):
     slow, original = Emulator(circuit_seconds=10), Tally.run_async
     monkeypatch.setattr(remote, "transport", slow.transport)
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
 
     async def interrupted(self, jobs):
         asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
         return await original(self, jobs)
 
     monkeypatch.setattr(Tally, "run_async", interrupted)
-    answer = train("--out", "run")
+    try:
+        answer = train("--out", "run")
+    finally:
+        signal.signal(signal.SIGINT, heeded)
     assert (answer.code, answer.err.count("\n")) == (130, 1), answer
     assert {job["status"] for job in slow.ledger(jobs=True)["jobs"]} == {"canceled"}
 
