@@ -11,10 +11,11 @@ def blas_threads():
 def test_overlapping_uses_restore_the_threads_when_the_last_one_leaves():
     np.ones((2, 2)) @ np.ones((2, 2))
     with threadpool_limits(limits=2, user_api="blas"):
+        usual = blas_threads()  # a library may have one thread for ever
         first, second = single_threaded(), single_threaded()
         first.__enter__()
         second.__enter__()
         first.__exit__(None, None, None)
         assert blas_threads() == {1}
         second.__exit__(None, None, None)
-        assert blas_threads() == {2}
+        assert blas_threads() == usual

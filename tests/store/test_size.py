@@ -41,7 +41,7 @@ def test_a_hundred_thousand_rows_take_less_than_300_bytes_each(tmp_path):
         (sql.ADOPTABLE, {"now": 0, "owner": ""}, "INDEX tickets_by_state"),
         (sql.OPEN_TICKETS, (), "INDEX tickets_by_state"),
         (sql.TICKETS_OF_RUN, {"run": 1}, "INDEX tickets_of_job"),
-        (sql.RENEW, {"owner": "", "lease": 0}, "INDEX tickets_by_state"),
+        (sql.RENEW, {"owner": "", "lease": 0, "run": None}, "INDEX tickets_by_state"),
         (sql.DROP_CLAIMS, {"id": 1}, "INDEX claims_of_ticket"),
         (sql.EVENTS, {"run": 1, "after": 0, "limit": 9}, "PRIMARY KEY"),
     ],
