@@ -21,7 +21,9 @@ from q_store.apps import outlook, pool_view, remote
 from q_store.apps import train as train_module
 from q_store.apps.assemble import assemble
 from q_store.apps.clock import Clock
+from q_store.apps.members import crew
 from q_store.apps.place import Place
+from q_store.apps.pool_place import entries
 from q_store.apps.record import Stake
 from q_store.apps.request import Request
 from q_store.backends.base import Slice
@@ -380,12 +382,17 @@ CIRCUIT = Circuit.build(2, [op("ry", 0, angles=[theta(0)])])
 
 
 def left_behind(path, state, *, remote_id=None, config=None):
-    """A run with one ticket, whose process has gone."""
+    """A run with one ticket, whose process has gone; sent by the member of `asked` where there is a config."""
+    provider, domain = "ionq", Domain("x")
+    if config:
+        with crew(entries(Place("ionq", url="http://one.test/v0.4"), None)) as found:
+            (member,) = found.members
+            provider, domain = member.charges, member.shared
     part = Slice(CIRCUIT, np.array([[0.3]]), np.array([0]), 100, 0, "abcdef0123456789abcdef01")
     with Store(path) as store:
         run = store.runs.start("left", config or {}).id
         store.journal.begin(run, 0, b"job", 2)
-        store.tickets.intend(Intent(part, run, 0, "ionq", "ionq", Domain("x"), reserve=Amounts(2.0, 100, 1)))
+        store.tickets.intend(Intent(part, run, 0, "ionq", provider, domain, reserve=Amounts(2.0, 100, 1)))
         if state is State.SENT:
             store.tickets.sent(part.fingerprint, remote_id)
         if state is State.UNCERTAIN:
