@@ -19,6 +19,7 @@ import numpy.typing as npt
 from q_store.backends.base import Slice
 from q_store.circuits.circuit import PREPARE, Circuit, Op
 from q_store.circuits.gates import GATES, PAULIEXP
+from q_store.circuits.structure import Structure, within
 from q_store.errors import InputError, ShapeError
 
 Reals = npt.NDArray[np.float64]
@@ -69,7 +70,7 @@ def keys(circuit: Circuit, angles: npt.ArrayLike, domain: Domain, flips: Ints | 
         InputError: for a circuit with `prepare`, whose amplitudes are no angles. ShapeError: for other shapes, or an
             angle that is not finite.
     """
-    table = _units(_Structure(circuit))
+    table = _units(Structure(circuit))
     given = np.asarray(angles, dtype=np.float64)
     if given.ndim != 2 or given.shape[1] != len(table.period) or not np.isfinite(given).all():
         raise ShapeError(f"expected finite angles of shape [S, {len(table.period)}], got {list(given.shape)}")
@@ -101,10 +102,7 @@ class _Units:
 
     def whole(self, angles: Reals) -> Ints:
         """Angles in quanta within (-period/2, period/2]; the bits of those without a quantum."""
-        width = np.where(self.period > 0, self.period, np.inf)
-        rest = np.fmod(angles, width)
-        rest = np.where(rest > width / 2, rest - width, rest)
-        rest = np.where(rest <= -width / 2, rest + width, rest)
+        rest = within(angles, self.period)
         unit = np.where(self.quantum > 0, self.quantum, 1)
         rounded = np.rint(np.where(self.quantum > 0, rest, 0) / unit)
         half = np.rint(self.period / 2 / unit)
@@ -113,21 +111,8 @@ class _Units:
         return np.where(self.quantum > 0, rounded, 0).astype(np.int64) + np.where(self.quantum > 0, 0, bits)
 
 
-class _Structure:
-    """A circuit that is compared by its digest."""
-
-    def __init__(self, circuit: Circuit) -> None:
-        self.circuit = circuit
-
-    def __hash__(self) -> int:
-        return hash(self.circuit.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Structure) and self.circuit.digest == other.circuit.digest
-
-
 @lru_cache(maxsize=_CACHED)
-def _units(structure: _Structure) -> _Units:
+def _units(structure: Structure) -> _Units:
     period: list[float] = []
     quantum: list[float] = []
     for op in structure.circuit.ops:

@@ -157,18 +157,4 @@ def evolution(url: str, letters: str, angle: float, before: Json) -> Json:
 
 
 if __name__ == "__main__":
-    serve(
-        {
-            each.__name__: each
-            for each in (
-                run,
-                compiled,
-                cancel,
-                facts,
-                listing,
-                delete,
-                sample,
-                evolution,
-            )
-        }
-    )
+    serve(run, compiled, cancel, facts, listing, delete, sample, evolution)

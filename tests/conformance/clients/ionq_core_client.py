@@ -272,23 +272,4 @@ def payloads(url: str, bodies: list[str]) -> Json:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message=".*does not use HTTPS.*")
-    serve(
-        {
-            each.__name__: each
-            for each in (
-                run,
-                cancel,
-                send,
-                wait,
-                inspect,
-                pages,
-                listed,
-                cancel_many,
-                delete_many,
-                clone,
-                session,
-                services,
-                payloads,
-            )
-        }
-    )
+    serve(run, cancel, send, wait, inspect, pages, listed, cancel_many, delete_many, clone, session, services, payloads)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 
-def serve(scenarios: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer requests until stdin ends; what the client itself prints goes to stderr."""
+def serve(*scenarios: Callable[..., Any]) -> None:
+    """Answer requests until stdin ends, by the names of these functions; what the client prints goes to stderr."""
+    known = {scenario.__name__: scenario for scenario in scenarios}
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -22,7 +23,7 @@ def serve(scenarios: Mapping[str, Callable[..., Any]]) -> None:
         # every client takes its key from here; qiskit-ionq also its address, which no argument reaches everywhere
         os.environ.update(IONQ_API_KEY=request["key"], IONQ_API_URL=request["url"])
         try:
-            answer = {"value": scenarios[request["scenario"]](request["url"], **request["arguments"])}
+            answer = {"value": known[request["scenario"]](request["url"], **request["arguments"])}
         except Exception as error:  # noqa: BLE001 - whatever the client raises is the answer
             answer = {"error": type(error).__name__, "text": str(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -81,4 +81,4 @@ def gradient(url: str, theta: list[float], shots: int) -> Json:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    serve({"run": run, "gradient": gradient})
+    serve(run, gradient)

@@ -171,20 +171,4 @@ def services(url: str, backend: str) -> Json:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message=".*optimization_level.*")
-    serve(
-        {
-            each.__name__: each
-            for each in (
-                run,
-                cancel,
-                measured,
-                retrieve,
-                memory,
-                children,
-                evolution,
-                dry_run,
-                session,
-                services,
-            )
-        }
-    )
+    serve(run, cancel, measured, retrieve, memory, children, evolution, dry_run, session, services)

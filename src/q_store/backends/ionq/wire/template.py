@@ -18,6 +18,7 @@ import numpy.typing as npt
 from q_store.backends.ionq.wire.gates import is_native, is_qis
 from q_store.circuits.circuit import Circuit, Op
 from q_store.circuits.gates import PAULIEXP, TURN
+from q_store.circuits.structure import Structure, within
 from q_store.errors import CircuitError, GateError, ShapeError
 
 Reals = npt.NDArray[np.float64]
@@ -84,7 +85,7 @@ class Template:
             GateError: for an operation that the wire does not have in this gate set.
             CircuitError: for a circuit without gates: the service refuses it.
         """
-        return _template(_Key(circuit), native)
+        return _template(Structure(circuit), native)
 
     @property
     def bytes_estimate(self) -> int:
@@ -102,7 +103,7 @@ class Template:
         given = np.asarray(angles, dtype=np.float64)
         if given.ndim != 2 or given.shape[1] != self.n_angles or not np.isfinite(given).all():
             raise ShapeError(f"expected finite angles of shape [S, {self.n_angles}], got {_described(given)}")
-        values = self._rounded(_folded(given[:, self.column] * self.scale, self.period))
+        values = self._rounded(within(given[:, self.column] * self.scale, self.period))
         self._check_range(values)
         signed = np.where(values < 0, -self.factor, self.factor)
         values = np.where(self.magnitude, np.abs(values), values)
@@ -129,29 +130,8 @@ class Template:
             )
 
 
-def _folded(values: Reals, period: Reals) -> Reals:
-    """In (-period/2, period/2]; as they are where the period is 0."""
-    width = np.where(period > 0, period, np.inf)
-    rest = np.fmod(values, width)
-    rest = np.where(rest > width / 2, rest - width, rest)
-    return np.asarray(np.where(rest <= -width / 2, rest + width, rest))
-
-
-class _Key:
-    """A circuit that is compared by its digest, which is computed once, and not operation by operation."""
-
-    def __init__(self, circuit: Circuit) -> None:
-        self.circuit = circuit
-
-    def __hash__(self) -> int:
-        return hash(self.circuit.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.circuit.digest == other.circuit.digest
-
-
 @lru_cache(maxsize=CACHED)
-def _template(key: _Key, native: bool) -> Template:  # noqa: FBT001  # part of the cache's key
+def _template(key: Structure, native: bool) -> Template:  # noqa: FBT001  # part of the cache's key
     circuit = key.circuit
     if not circuit.ops:
         raise CircuitError("expected a circuit of one gate or more, got none; IonQ refuses empty circuits: add a gate")
