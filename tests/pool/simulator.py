@@ -106,6 +106,20 @@ class Simulation:
         assert batch in self.finished
         return seconds
 
+    def most_in_flight(self) -> dict[str, int]:
+        """The most circuits that each member has at any time from now on."""
+        most = dict.fromkeys(self.services, 0)
+        send = self._send
+
+        def counted(action: Send):
+            name = action.member
+            held = sum(len(each.numbers) for each in self.judge.in_flight.values() if each.member == name)
+            most[name] = max(most[name], held)
+            send(action)
+
+        self._send = counted
+        return most
+
     def tell(self, event):
         self.judge.event(event, self.now)
         actions = self.state.handle(event, self.now)

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pool.simulator import FAULTS, Service, Simulation
 
+from q_store.pool.events import Asked
+
 COUNT = 960
 EXAMPLES = 3_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 60
 
@@ -75,6 +77,33 @@ def test_a_member_that_hangs_is_relied_on_no_longer():
     before = len(own.sends)
     own.makespan(COUNT)
     assert sum(len(send.numbers) for _, send in own.sends[before:] if send.member == "m1") < 10
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_little_of_a_paid_member_is_at_stake_and_it_stays_busy(slots):
+    """Ten seconds of work, or two latencies; 20 where slices cannot be on their way side by side."""
+    spec = {"price": 1.0, "max_in_flight": slots}
+    own = pool(*(Service(1.0, 0.4) for _ in range(3)), spec=spec)
+    most = own.most_in_flight()
+    assert own.makespan(COUNT) <= 1.1 * COUNT / 3
+    assert 5 < max(most.values()) <= (16 if slots > 1 else 20)
+
+
+def test_a_long_latency_justifies_more_in_flight():
+    own = pool(*(Service(1.0, 30.0) for _ in range(3)), spec={"price": 1.0})
+    own.makespan(COUNT)
+    most = own.most_in_flight()
+    own.makespan(COUNT)
+    assert 30 < max(most.values()) <= 2 * 60
+
+
+def test_a_minimum_price_is_used_up():
+    own = pool(*(Service(1.0, 0.4) for _ in range(3)), spec={"price": 1.0})
+    own.tell(Asked(0, COUNT, frozenset(own.services), 1.0, dict.fromkeys(own.services, 25)))
+    own.run()
+    sizes = [len(send.numbers) for _, send in own.sends]
+    assert sorted(sizes)[len(sizes) // 2] == 25
+    assert max(sizes) == 25
 
 
 def test_when_all_are_dead_it_says_so_once_and_goes_on_when_one_returns():

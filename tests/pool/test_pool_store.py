@@ -9,6 +9,7 @@ from tests.pool.pools import CIRCUIT, PAID, Site, opened, run, sweep
 from q_store.circuits import Observables
 from q_store.errors import RunError
 from q_store.jobs import Job, Output
+from q_store.pool.membership import Price
 from q_store.store import State
 
 
@@ -156,6 +157,14 @@ def test_old_samples_of_a_device_that_drifts_are_bought_again():
     now[0] = 4000.0
     run([site], [counts(4)], store)
     assert site.ledger["charged_circuits"] == 8
+
+
+def test_circuits_that_cost_no_more_than_the_minimum():
+    """Three rotations about one axis and another, two entanglers: 100 shots of one circuit are 0.284."""
+    each = 100 * (4 * 0.00022 + 2 * 0.00098)
+    assert PAID.each(CIRCUIT, 100) == pytest.approx(each)
+    assert PAID.fewest(CIRCUIT, 100) == int(np.ceil(1.0 / each)) == 4
+    assert Price().fewest(CIRCUIT, 100) == 1
 
 
 def test_tickets_tell_the_story():

@@ -17,6 +17,7 @@ class Batch:
         self.name = asked.batch
         self.work = asked.work
         self.members = asked.members
+        self.fewest = asked.fewest
         self.barred: dict[str, str] = {}
         self.total = asked.count * asked.work
         self.starving = False

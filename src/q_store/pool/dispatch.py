@@ -98,7 +98,7 @@ def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings
     end = policy.level(waiting * batch.work, chosen)
     for load in free:
         share = (end - load.ready) / (load.pace * batch.work)
-        size = policy.size(waiting, batch.work, share, load, settings)
+        size = policy.size(waiting, batch.work, share, load, settings, batch.fewest.get(load.spec.name, 1))
         if size:
             return size, load
     soonest = min(chosen, key=lambda load: load.ready + load.pace * batch.work)

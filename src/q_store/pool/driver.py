@@ -92,10 +92,10 @@ class Driver:
 
     # -------------------------------------------------------------------------------------------------------- orders
 
-    def place(self, order: Order, work: float) -> None:
+    def place(self, order: Order, work: float, fewest: Mapping[str, int]) -> None:
         """Ask for the circuits of an order; its `done` says when they are all answered or given up."""
         self._orders[order.batch] = order
-        self.tell(Asked(order.batch, len(order.lacking.numbers), order.members, work))
+        self.tell(Asked(order.batch, len(order.lacking.numbers), order.members, work, fewest))
 
     async def abandon(self, orders: Iterable[Order], *, leave: bool) -> None:
         """Nobody waits for these orders any more: cancel their slices, or `leave` them to be taken up later."""

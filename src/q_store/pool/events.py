@@ -21,12 +21,14 @@ class Asked:
         count: how many circuits, 1 or more.
         members: who may run them (`PoolState.choose`).
         work: of each circuit, in any unit that is the same for all batches: shots times gates, or 1.
+        fewest: circuits below which a slice of a member costs no less, by name; 1 for others.
     """
 
     batch: int
     count: int
     members: frozenset[str]
     work: float = 1.0
+    fewest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

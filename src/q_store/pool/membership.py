@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from q_store.backends.base import Backend, Slice
-from q_store.circuits.circuit import PREPARE
+from q_store.circuits.circuit import PREPARE, Circuit
 from q_store.errors import ConfigError
 from q_store.jobs import EXACT_ONLY, Capabilities, SyncExecutor
 from q_store.pool.members import MemberSpec
@@ -46,13 +47,21 @@ class Price:
         gates = self.one * _TYPICAL_ONE + self.two * _TYPICAL_TWO
         return self.circuit + _TYPICAL_SHOTS * gates + self.minimum / _TYPICAL_SHOTS
 
+    def each(self, circuit: Circuit, shots: int) -> float:
+        """Of one such circuit, the minimum apart."""
+        two = circuit.two_qubit_gates
+        one = sum(op.gate != PREPARE for op in circuit.ops) - two
+        return self.circuit + shots * (self.one * one + self.two * two)
+
+    def fewest(self, circuit: Circuit, shots: int) -> int:
+        """Circuits that cost as much as the minimum: a smaller slice costs no less."""
+        each = self.each(circuit, shots)
+        return max(1, math.ceil(self.minimum / each - 1e-9)) if each else 1
+
     def of(self, part: Slice) -> Amounts:
         """What to reserve for a slice."""
-        two = part.circuit.two_qubit_gates
-        one = sum(op.gate != PREPARE for op in part.circuit.ops) - two
         shots = part.shots or 0
-        each = self.circuit + shots * (self.one * one + self.two * two)
-        money = max(self.minimum, part.size * each)
+        money = max(self.minimum, part.size * self.each(part.circuit, shots))
         return Amounts(money, shots * part.size, part.size)
 
 

@@ -19,6 +19,9 @@ _FIRST = 2
 """Slices, of one circuit, that a free member gets before its speed is known: the second hides the latency."""
 _LATENCIES = 4
 """The slices of a member together last at least this many times its latency."""
+_HELD, _HELD_ALONE = 2, 20
+"""The slices of a paid member together last this many times its latency, which keeps it busy while one is fetched and
+the next is sent; a member that takes one slice at a time is idle for a latency after each: a twentieth of its time."""
 _DOUBT = 3
 """A member takes 1 / (1 + this times the error of its speed) of its share, and at least half."""
 
@@ -62,7 +65,7 @@ def preferred(
     return loads
 
 
-def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings) -> int:
+def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings, fewest: int = 1) -> int:
     """Circuits of the next slice of a member; 0: it leaves them to others.
 
     Args:
@@ -70,7 +73,8 @@ def size(waiting: int, each: float, share: float, load: Load, settings: PoolSett
         each: work of one.
         share: circuits that the member would run until T.
         load: of the member.
-        settings: `grain` is used.
+        settings: `grain` and `stake` are used.
+        fewest: circuits below which a slice of this member costs no less.
     """
     if share < 0.5:
         return 0
@@ -81,5 +85,14 @@ def size(waiting: int, each: float, share: float, load: Load, settings: PoolSett
         grain = max(settings.grain, _LATENCIES * load.latency / slots) / (load.pace * each)
         part = share / (1 + min(1.0, _DOUBT * load.error)) / slots
         wanted = math.ceil(max(part, min(share, grain)))
+        if load.spec.price:
+            wanted = min(wanted, max(fewest, _at_stake(each, load, settings)))
         wanted = min(wanted, _GROWTH * load.largest)
     return min(wanted, waiting, load.spec.max_slice)
+
+
+def _at_stake(each: float, load: Load, settings: PoolSettings) -> int:
+    """Circuits of a slice at most, as what a paid member has when it breaks is perhaps lost, and not bought again."""
+    slots = load.spec.max_in_flight
+    seconds = max(settings.stake, (_HELD if slots > 1 else _HELD_ALONE) * load.latency)
+    return math.ceil(seconds / slots / (load.pace * each))

@@ -242,7 +242,9 @@ class Pool:
             return
         gates = len(order.work.job.circuit.ops) if order.contents is None else order.contents.gates
         shots = 1.0 if order.lacking.shots is None else float(order.lacking.shots.mean())
-        driver.place(order, max(1, gates) * shots)
+        circuit = order.work.expansion.plan.settings[0].circuit
+        fewest = {name: self._members[name].price.fewest(circuit, int(shots)) for name in order.members}
+        driver.place(order, max(1, gates) * shots, fewest)
 
     def _outcome(self, order: Order, seconds: float) -> Outcome:
         """Raises the BudgetError that left circuits without an answer, or the error of a job that nobody accepted."""

@@ -19,6 +19,8 @@ class PoolSettings:
             take more than 1 + thrift times as long.
         hush: how long the most preferred members work alone while no speed is known.
         grain: no slice is cut shorter than this, where the speed is known.
+        stake: a paid member has no more on its way than lasts this long, or twice its latency where that is longer (20
+            times where it takes one slice at a time): what it has when it breaks is perhaps paid and lost.
         failures: failed slices in a row that open the breaker of a member.
         recent: so many of the last slices are remembered; the breaker opens too when half of them failed.
         pause, longest_pause: how long an open breaker waits before it probes: doubles from the one to the other.
@@ -36,6 +38,7 @@ class PoolSettings:
     thrift: float = 0.5
     hush: float = 1.0
     grain: float = 0.02
+    stake: float = 10.0
     failures: int = 3
     recent: int = 10
     pause: float = 1.0
