@@ -98,7 +98,8 @@ def _best(batch: Batch, waiting: int, able: Sequence[Load], now: float, settings
     end = policy.level(waiting * batch.work, chosen)
     for load in free:
         share = (end - load.ready) / (load.pace * batch.work)
-        size = policy.size(waiting, batch.work, share, load, settings, batch.fewest.get(load.spec.name, 1))
+        fewest = batch.fewest.get(load.spec.name, 1)
+        size = policy.size(waiting, batch.work, share, load, settings, fewest=fewest)
         if size:
             return size, load
     soonest = min(chosen, key=lambda load: load.ready + load.pace * batch.work)

@@ -65,7 +65,7 @@ def preferred(
     return loads
 
 
-def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings, fewest: int = 1) -> int:
+def size(waiting: int, each: float, share: float, load: Load, settings: PoolSettings, *, fewest: int = 1) -> int:
     """Circuits of the next slice of a member; 0: it leaves them to others.
 
     Args:
@@ -84,7 +84,7 @@ def size(waiting: int, each: float, share: float, load: Load, settings: PoolSett
     else:
         grain = max(settings.grain, _LATENCIES * load.latency / slots) / (load.pace * each)
         part = share / (1 + min(1.0, _DOUBT * load.error)) / slots
-        wanted = math.ceil(max(part, min(share, grain)))
+        wanted = math.ceil(max(part, min(share, max(grain, fewest))))
         if load.spec.price:
             wanted = min(wanted, max(fewest, _at_stake(each, load, settings)))
         wanted = min(wanted, _GROWTH * load.largest)
