@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +37,8 @@ class Distributions:
         """From one {state: weight} a row, weights made to add up to 1."""
         sizes = np.fromiter((len(row) for row in rows), np.int64, len(rows))
         start = np.concatenate([[0], np.cumsum(sizes)])
-        state = np.fromiter((s for row in rows for s in row), np.int64, start[-1])
-        weight = np.fromiter((w for row in rows for w in row.values()), np.float64, start[-1])
+        state = np.fromiter(chain.from_iterable(rows), np.int64, start[-1])
+        weight = np.fromiter(chain.from_iterable(row.values() for row in rows), np.float64, start[-1])
         total = np.bincount(np.repeat(np.arange(len(rows)), sizes), weight, minlength=len(rows))
         return Distributions(n_qubits, start, state, weight / np.repeat(np.where(total > 0, total, 1), sizes))
 

@@ -62,7 +62,7 @@ class IonQSettings(BaseModel):
             seconds a circuit on the simulator, a day on a QPU.
         cancel_patience: how long a cancellation may take to be confirmed.
         rate: calls a second for this key, over all backends of the event loop. burst: calls at once.
-        connections: to the service, at most.
+        connections: to the service, at most; all jobs of a step fetch their results at once, three calls each.
         jitter_seed: of the random part of waiting times; None: another one each time.
 
     Raises:
@@ -95,7 +95,7 @@ class IonQSettings(BaseModel):
     cancel_patience: float = Field(_MINUTE, gt=0)
     rate: float = Field(30.0, gt=0)
     burst: int = Field(60, ge=1)
-    connections: int = Field(32, ge=1)
+    connections: int = Field(48, ge=1)
     jitter_seed: int | None = None
 
     def __init__(self, **options: Any) -> None:

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, TypeVar
 
 import httpx
 import numpy as np
-from pydantic import SecretStr
 
 from q_store.backends.ionq.client import failures
 from q_store.backends.ionq.client.clock import ServiceClock
+from q_store.backends.ionq.client.connections import Connections
 from q_store.backends.ionq.client.pace import back_off, bucket, epoch, retry_after
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.errors import BackendError, QStoreError, UnreachableError
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
-_LONGEST_CONNECT = 10.0
-_KEPT_ALIVE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +72,6 @@ class _Failure:
     pause: float | None = None
 
 
-class _KeyAuth(httpx.Auth):
-    """Puts the key into a request as it leaves, so that no client object holds it in the clear."""
-
-    def __init__(self, key: SecretStr) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"apiKey {self._key.get_secret_value()}"
-        yield request
-
-
 class Api:
     """Calls of one backend, in the event loop that it was made in."""
 
@@ -96,14 +82,7 @@ class Api:
         self._pace = bucket(settings.key, settings.url, settings.rate, settings.burst)
         self.reached = False
         """Whether a service ever answered: with JSON, or to say what is wrong."""
-        most = settings.connections
-        self._client = httpx.AsyncClient(
-            auth=_KeyAuth(settings.key),
-            headers={"User-Agent": f"q-store/{_version()}", "Accept": "application/json"},
-            timeout=httpx.Timeout(settings.timeout, connect=min(_LONGEST_CONNECT, settings.timeout), pool=None),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_ALIVE),
-            transport=transport,
-        )
+        self._connections = Connections(settings, transport)
 
     def jitter(self) -> float:
         """A random share in [0, 1)."""
@@ -150,7 +129,7 @@ class Api:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def _repeated(self, call: _Call, read: Callable[[Any], T], patience: float | None) -> T:
         loop = asyncio.get_running_loop()
@@ -193,7 +172,7 @@ class Api:
         headers = {} if call.content is None else {"Content-Type": "application/json"}
         url, params = self.settings.url + call.path, httpx.QueryParams(tuple(call.params)) if call.params else None
         async with asyncio.timeout(self.settings.timeout):
-            response = await self._client.request(
+            response = await self._connections.request(
                 call.method, url, params=params, content=call.content, headers=headers
             )
         self.clock.note(epoch(response.headers.get("date")), asyncio.get_running_loop().time())
@@ -241,10 +220,3 @@ def _give_up(got: _Failure, tries: int) -> NoReturn:
     if isinstance(got.error, UnreachableError):
         raise UnreachableError(f"{got.error} ({tries} tries)")
     raise got.error
-
-
-def _version() -> str:
-    try:
-        return version("q-store")
-    except PackageNotFoundError:
-        return "unknown"

@@ -16,6 +16,7 @@ from q_store.backends.ionq.client.run import Run, is_open
 from q_store.backends.ionq.client.service import Service, native_family
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.local.sampling import sample
+from q_store.blas import single_threaded
 from q_store.errors import QStoreError
 from q_store.jobs import EXACT_ONLY, Capabilities, Job, Outcome, Output, Status
 
@@ -72,16 +73,18 @@ class IonQBackend:
         start = loop.time()
         link = self._link()
         await self._learn_family(link)
-        planned = [self._planner.plan(job) for job in jobs]
+        with single_threaded():  # threads of BLAS spin for longer than such products take
+            planned = [self._planner.plan(job) for job in jobs]
         run = Run(link)
         slices = list(chain.from_iterable(plan.slices for plan in planned))
         carried = iter(await run.answers(slices))
         if run.errors and not run.accepted:
             raise run.errors[0]
-        return [
-            self._outcome(plan, list(chain.from_iterable(next(carried) for _ in plan.slices)), loop.time() - start)
-            for plan in planned
-        ]
+        with single_threaded():
+            return [
+                self._outcome(plan, list(chain.from_iterable(next(carried) for _ in plan.slices)), loop.time() - start)
+                for plan in planned
+            ]
 
     async def submit(self, part: Slice) -> Ticket:
         """Send a slice, at most once in effect. Raises as `client.send.Sender.send`."""
@@ -143,8 +146,6 @@ class IonQBackend:
         except QStoreError:  # what is documented has to do; sending says what is wrong
             return
         self._planner.family = family or self._planner.family
-        self.service = Service(lambda: self._link().api)
-        """Calls beside jobs: backends, prices, sessions."""
         self._family_known = True
 
     def _updated(self, link: Link, ticket: Ticket, known: records.Record | None) -> Ticket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Literal
 
 from q_store.backends.ionq.wire.limits import MAX_BYTES, Limits
@@ -115,7 +116,7 @@ def _wrapped(circuits: Sequence[bytes], names: Sequence[str] | None) -> list[byt
     if names is None:
         return [b'{"circuit":%s}' % circuit for circuit in circuits]
     pairs = zip(names, circuits, strict=True)
-    return [b'{"name":%s,"circuit":%s}' % (json.dumps(name).encode(), circuit) for name, circuit in pairs]
+    return [b'{"name":%s,"circuit":%s}' % (quoted(name).encode(), circuit) for name, circuit in pairs]
 
 
 def _head(kind: str, settings: JobSettings, name: str, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def distribution(body: Any, n_qubits: int | None = None) -> dict[int, float]:
     values = list(entries.values())
     if not {type(value) for value in values} <= {int, float}:
         raise _unexpected(reprlib.repr(entries))
-    states = [_state(key, binary) for key in entries]
-    if len({*states}) < len(states) or not values or min(values) < 0 or max(values) > 1 + SUM_TOLERANCE:
+    states = _states(tuple(entries), binary)
+    if not values or min(values) < 0 or max(values) > 1 + SUM_TOLERANCE:
         raise _unexpected(reprlib.repr(entries))
     if max(states) >= 1 << (63 if n_qubits is None else n_qubits):
         raise _unexpected(f"the state {max(states)} of {n_qubits or 63} qubits")
@@ -52,13 +52,17 @@ def distribution(body: Any, n_qubits: int | None = None) -> dict[int, float]:
     return {state: value / total for state, value in zip(states, values, strict=True) if value}
 
 
-@lru_cache(maxsize=1 << 14)
-def _state(key: Any, binary: bool) -> int:  # noqa: FBT001  # of a cache that takes positions
-    """The state that a key names. Kept, as all circuits of a job have the same ones."""
+@lru_cache(maxsize=1 << 8)
+def _states(keys: tuple[Any, ...], binary: bool) -> tuple[int, ...]:  # noqa: FBT001  # of a cache that takes positions
+    """The states that keys name, all different. Kept, as circuits of a job often have the same ones."""
     pattern, base = (_BINARY, 2) if binary else (_DECIMAL, 10)
-    if not (isinstance(key, str) and pattern.fullmatch(key)):
-        raise _unexpected(f"the state {key!r}")
-    return int(key, base)
+    for key in keys:
+        if not (isinstance(key, str) and pattern.fullmatch(key)):
+            raise _unexpected(f"the state {key!r}")
+    states = tuple(int(key, base) for key in keys)
+    if len({*states}) < len(states):
+        raise _unexpected(f"the states {reprlib.repr(keys)}, some of them twice")
+    return states
 
 
 def aggregate(body: Any, children: Sequence[str] | None, n_qubits: int | None = None) -> list[dict[int, float] | None]:

@@ -27,7 +27,7 @@ CACHED = 128
 QIS_DECIMALS = 10
 NATIVE_DECIMALS = 11  # a turn is 2 pi radians
 _WIDEST, _WIDEST_FREE = 14, 23
-_SLOT = "%.15g"
+_SLOT = "%b"
 MS_RANGE = (0.0, 0.25)
 
 
@@ -52,6 +52,14 @@ class _Number:
     within: tuple[float, float] = (-math.inf, math.inf)
     magnitude: bool = False
     sign_of: float | None = None
+
+
+class _Texts(dict[float, bytes]):
+    """Numbers as text, each written once: most rows of a sweep or a gradient share most of theirs."""
+
+    def __missing__(self, number: float) -> bytes:
+        text = self[number] = b"%.15g" % number
+        return text
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +119,8 @@ class Template:
 
     def write(self, angles: npt.ArrayLike) -> list[bytes]:
         """The JSON text of the gate list of each row of angles[S, A]. Raises as `numbers`."""
-        text = self.text
-        return [text % tuple(row) for row in self.numbers(angles).tolist()]
+        text, written = self.text, _Texts().__getitem__
+        return [text % tuple(map(written, row)) for row in self.numbers(angles).tolist()]
 
     def _rounded(self, values: Reals) -> Reals:
         half = np.rint(self.period / 2 * self.unit) / self.unit
