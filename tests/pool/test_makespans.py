@@ -97,13 +97,13 @@ def test_a_long_latency_justifies_more_in_flight():
     assert 30 < max(most.values()) <= 2 * 60
 
 
-def test_a_minimum_price_is_used_up():
+def test_what_is_at_stake_is_no_reason_to_waste_a_minimum_price():
     own = pool(*(Service(1.0, 0.4) for _ in range(3)), spec={"price": 1.0})
     own.tell(Asked(0, COUNT, frozenset(own.services), 1.0, dict.fromkeys(own.services, 25)))
     own.run()
     sizes = [len(send.numbers) for _, send in own.sends]
-    assert sorted(sizes)[len(sizes) // 2] == 25
     assert max(sizes) == 25
+    assert sum(size for size in sizes if size == 25) > COUNT / 4
 
 
 def test_when_all_are_dead_it_says_so_once_and_goes_on_when_one_returns():

@@ -84,9 +84,9 @@ def size(waiting: int, each: float, share: float, load: Load, settings: PoolSett
     else:
         grain = max(settings.grain, _LATENCIES * load.latency / slots) / (load.pace * each)
         part = share / (1 + min(1.0, _DOUBT * load.error)) / slots
-        wanted = math.ceil(max(part, min(share, max(grain, fewest))))
+        wanted = math.ceil(max(part, min(share, grain)))
         if load.spec.price:
-            wanted = min(wanted, max(fewest, _at_stake(each, load, settings)))
+            wanted = min(wanted, max(fewest, _at_stake(each, load, settings)))  # `fewest` no floor: speeds are unsure
         wanted = min(wanted, _GROWTH * load.largest)
     return min(wanted, waiting, load.spec.max_slice)
 
