@@ -1,11 +1,12 @@
 """Write the measured figures into the documents, so that none is typed by hand.
 
-    python tools/docs_figures.py            render the tables of README.md, docs/models.md and docs/performance.md again
+    python tools/docs_figures.py            render the tables of all documents again
     python tools/docs_figures.py --check    only say whether they are what the result files give; 1 if not
 
 A table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`. Accuracies come from
 benchmarks/results/accuracy.json (benchmarks/accuracy.py), speeds from benchmarks/results/full-1-thread.json
-(benchmarks/run.py), sizes from the models themselves. What has no result file is said to be not measured yet, and so
+(benchmarks/run.py), remote runs from docs_remote.py, sizes from the models themselves.
+What has no result file is said to be not measured yet, and so
 is a model whose definition or settings are no longer those that were measured.
 """
 
@@ -24,14 +25,15 @@ from q_store.models import zoo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from accuracy import label  # noqa: E402  # they are scripts, found by the line above
+import docs_remote  # noqa: E402  # they are scripts, found by the line above
+from accuracy import label  # noqa: E402
 from machine import share_of_peak  # noqa: E402
 from report import OURS, milliseconds, ratios  # noqa: E402
 from workloads import Case  # noqa: E402
 
 from q_store.models.metrics import wilson_interval  # noqa: E402
 
-DOCUMENTS = ("README.md", "docs/models.md", "docs/performance.md")
+DOCUMENTS = ("README.md", "docs/models.md", "docs/performance.md", "docs/ionq.md", "docs/pool.md")
 ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 NONE = "–"
@@ -295,6 +297,8 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "every-size": every_size,
     "compile-times": compile_times,
     "peak": peak,
+    "ionq-speed": docs_remote.ionq_speed,
+    "pool-speed": docs_remote.pool_speed,
 }
 
 if __name__ == "__main__":
