@@ -42,7 +42,7 @@ bench: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tools/soak_kill.py --kills 60 --epochs 25 --out docs/soak/kill.txt
-	$(BIN)/python tools/soak_crash.py --kills 200 --out docs/soak/crash.txt
+	$(BIN)/python tools/soak_crash.py --kills 200 --every --out docs/soak/crash.txt
 	$(BIN)/python tools/soak_never_twice.py --seeds 20 --circuits 1000 --out docs/soak/never_twice.txt
 	$(BIN)/python tools/soak_emulator.py --minutes 60 --out docs/soak/emulator.txt
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/pool/test_state.py tests/pool/test_makespans.py

@@ -1,16 +1,18 @@
 """Kill trainings that pay a service, resume them, and let the service's ledger judge what that cost.
 
-Usage: python tools/soak_crash.py [--kills 200] [--seed 0] [--workers 3] [--minutes M] [--out FILE]
+Usage: python tools/soak_crash.py [--kills 200] [--every] [--seed 0] [--workers 3] [--minutes M] [--out FILE]
 
 A run is a training on an emulator of its own (`q-store emulator`), killed with SIGKILL up to three times and resumed
 (`q-store resume`) until it ends. Runs take turns: a pool of two paid members; one paid service; a noisy simulator; two
-trainings at once on one store, each killed on its own. Moments: after a random time, or at a random boundary of
-everything that outlives the process: before a transaction, before its commit, behind it; before and behind a request
-that may cost something; before and behind a file's rename. Afterwards the service must have charged as many circuits as
-for the unbroken run, none twice; the store must be sound, with nothing open, nothing reserved and the service's sum
-spent; and the parameters must be those of the unbroken run. Exit code 1 when a run ends otherwise.
+trainings at once on one store, each killed on its own; new interpreters instead of forks of this one. Moments: after a
+random time, or at a random boundary of everything that outlives the process: before a transaction, before its commit,
+behind it; before and behind a request that may cost something; before and behind a file's rename. New interpreters are
+killed when the service has accepted a random number of circuits. `--every` kills at each boundary of the first three
+kinds besides, one a run. Afterwards the service must have charged as many circuits as for the unbroken run, none twice;
+the store must be sound, with nothing open, nothing reserved and the service's sum spent; and the parameters must be
+those of the unbroken run. Exit code 1 when a run ends otherwise.
 
-Processes are forks of this one, which has imported everything and opened nothing: they share no state but the disk.
+Processes are forks of one that has imported everything and opened nothing, see `mortal`.
 """
 
 from __future__ import annotations
@@ -21,12 +23,11 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
 import time
-import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -34,13 +35,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mortal  # before NumPy
 import numpy as np
-from mortal import PATIENCE, Process
+from mortal import PATIENCE, Process, emulator, ledger
 
 from q_store.store import Store
 
-ASKED = ["ring", "--data", "blobs.npz", "--rows", "2", "--batch-size", "1", "--epochs", "2", "--no-control", "--yes"]
-PAID = [*ASKED, "--shots", "20"]
+MODEL = "ring"
+FEW = ["--data", "blobs.npz", "--rows", "2", "--batch-size", "1", "--epochs", "1", "--shots", "20"]
+PAID = [MODEL, *FEW, "--no-control", "--yes"]
 POOL = """
 [[member]]
 name = "one"
@@ -56,35 +59,34 @@ target = "qpu.forte-1"
 max_slice = 25
 key_env = "OTHER_KEY"
 """
-PLACES = {
-    "pool of two": [*PAID, "--pool", "pool.toml"],
-    "paid service": [*PAID, "--backend", "ionq", "--target", "qpu.forte-1"],
-    "noisy simulator": [*PAID, "--backend", "ionq", "--noise", "aria-1"],
-}
-SHARED = "shared store"
-KINDS = [*PLACES, SHARED]
 
 
-@contextmanager
-def emulator(folder: Path) -> Iterator[str]:
-    """The address of an emulator that runs while the block does."""
-    words = ["emulator", "--port", "0", "--circuit-seconds", "0.01", "--rtt", "0.01", "--slots", "2"]
-    process = Process(folder, "emulator", words)
-    try:
-        while not (found := re.search(r"http://\S+?/v0\.4", process.out.read_text() if process.out.exists() else "")):
-            if process.ended() or time.perf_counter() - process.began > PATIENCE:
-                raise SystemExit(f"no emulator came up: {process.err.read_text()}")
-            time.sleep(0.01)
-        yield found.group(0)
-    finally:
-        process.kill()
+@dataclass(frozen=True)
+class Kind:
+    """What is trained by how many, and whether in new interpreters."""
+
+    name: str
+    place: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    fresh: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What `q-store train` is asked."""
+        return [*PAID, *self.place]
 
 
-def ledger(url: str) -> dict[str, Any]:
-    """What the service has accepted and charged."""
-    with urllib.request.urlopen(url.replace("/v0.4", "/emulator/ledger"), timeout=60) as reply:  # noqa: S310
-        found: dict[str, Any] = json.load(reply)
-        return found
+SERVICE = ("--backend", "ionq", "--target", "qpu.forte-1")
+SINGLE = [
+    Kind("pool of two", ("--pool", "pool.toml")),
+    Kind("paid service", SERVICE),
+    Kind("noisy simulator", ("--backend", "ionq", "--noise", "aria-1")),
+]
+KINDS = [*SINGLE, Kind("shared store", SERVICE, seeds=(0, 1)), Kind("new interpreters", SERVICE, fresh=True)]
+
+
+FRESH_PATIENCE = 10.0
+"""Seconds after which a new interpreter is killed that buys nothing more."""
 
 
 # ---------------------------------------------------------------------------------------------------------- trainings
@@ -108,31 +110,56 @@ class Training:
     name: str
     words: list[str]
     seed: int
+    url: str
+    fresh: bool
     kills: list[str]
 
     @property
     def folder(self) -> Path:
         return self.place / self.name
 
-    def start(self, at: int | None = None) -> Process:
+    def start(self, at: int | None = None, *, fresh: bool = False) -> Process:
         """Start it, or go on with it."""
         there = (self.folder / "config.json").exists()
         words = ["resume", self.name, "--yes", "--json"] if there else ["train", *self.words, "--json", *self._new()]
         (self.place / "moment").unlink(missing_ok=True)
-        return Process(self.place, f"{self.name}-process", words, at)
+        return Process(self.place, f"{self.name}-process", words, at, fresh=fresh)
 
     def _new(self) -> list[str]:
         return ["--seed", str(self.seed), "--out", self.name, "--store", "store.db"]
 
     def strike(self, chance: random.Random, unbroken: Unbroken) -> None:
         """Start it and kill it at a random moment; it may be faster."""
-        at = chance.randint(1, unbroken.boundaries) if chance.random() < 2 / 3 else None
-        process = self.start(at)
-        process.wait(PATIENCE if at else chance.uniform(0, unbroken.seconds))
-        process.kill()
+        if self.fresh:
+            self._strike_fresh(chance, unbroken)
+        elif chance.random() < 2 / 3:
+            self.strike_at(chance.randint(1, unbroken.boundaries))
+        else:
+            process = self.start()
+            process.wait(chance.uniform(0, unbroken.seconds))
+            self._kill(process, "a random time")
+
+    def strike_at(self, boundary: int) -> None:
+        """Start it and let it die at this boundary; it may have fewer."""
+        process = self.start(boundary)
+        process.wait()
         said = self.place / "moment"
+        self._kill(process, f"{said.read_text(encoding='utf-8')}, boundary {boundary}" if said.exists() else "")
+
+    def _strike_fresh(self, chance: random.Random, unbroken: Unbroken) -> None:
+        had = there = ledger(self.url)["accepted_circuits"]
+        enough = chance.randint(had + 1, max(had + 1, unbroken.circuits))
+        process = self.start(fresh=True)
+        while there < enough and not process.ended():
+            time.sleep(0.02)
+            there = ledger(self.url)["accepted_circuits"]
+            if time.perf_counter() - process.began > FRESH_PATIENCE:  # it waits for the list of jobs to be sure
+                break
+        self._kill(process, f"{there} circuits accepted")
+
+    def _kill(self, process: Process, moment: str) -> None:
+        process.kill()
         if process.code == -signal.SIGKILL:
-            moment = said.read_text(encoding="utf-8") if at else "a random time"
             self.kills.append(f"{moment} ({time.perf_counter() - process.began:.1f} s)")
 
     def finish(self) -> dict[str, Any]:
@@ -147,31 +174,36 @@ class Training:
         return told
 
 
-def prepare(place: Path, url: str) -> None:
-    """The data and the file of the pool."""
+def blobs() -> dict[str, Any]:
+    """Rows of three classes."""
     chance = np.random.default_rng(5)
     y = np.arange(60) % 3
-    np.savez(place / "blobs.npz", x=1 + chance.random((3, 8))[y] + 0.4 * chance.random((60, 8)), y=y)
+    return {"x": 1 + chance.random((3, 8))[y] + 0.4 * chance.random((60, 8)), "y": y}
+
+
+def prepare(place: Path, url: str) -> None:
+    """The data and the file of the pool."""
+    np.savez(place / "blobs.npz", **blobs())
     (place / "pool.toml").write_text(POOL.format(url=url), encoding="utf-8")
 
 
 @contextmanager
-def workplace(kind: str, seeds: tuple[int, ...]) -> Iterator[tuple[Path, str, list[Training]]]:
+def workplace(kind: Kind, seeds: tuple[int, ...]) -> Iterator[tuple[Path, str, list[Training]]]:
     """A folder with everything that trainings need, their service, and the trainings."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name, emulator(Path(name)) as url:
         prepare(Path(name), url)
         os.environ["IONQ_API_URL"] = url
-        words = PLACES["paid service" if kind == SHARED else kind]
-        yield Path(name), url, [Training(Path(name), f"run{seed}", words, seed, []) for seed in seeds]
+        place = Path(name)
+        yield place, url, [Training(place, f"run{s}", kind.words, s, url, kind.fresh, []) for s in seeds]
 
 
-def undisturbed(kind: str, seed: int) -> Unbroken:
+def undisturbed(kind: Kind, seed: int) -> Unbroken:
     """Train to the end without a kill."""
     with workplace(kind, (seed,)) as (place, url, (training,)):
         began = time.perf_counter()
         told = training.finish()
         if "error" in told:
-            raise SystemExit(f"the unbroken run by {kind} failed: {told['error']}")
+            raise SystemExit(f"the unbroken run by {kind.name} failed: {told['error']}")
         boundaries = int((place / "boundaries").read_text())
         charged = ledger(url)["charged_circuits"]
         return Unbroken(told["parameters_sha256"], charged, boundaries, time.perf_counter() - began)
@@ -190,17 +222,24 @@ class Verdict:
     twice: int
     problems: list[str]
 
+    def __str__(self) -> str:
+        problems = [each.replace("\n", " / ") for each in self.problems]
+        found = "WRONG: " + " | ".join(problems) if problems else "as it must be"
+        moments = "; ".join(self.kills) or "faster than the kill"
+        return f"{self.kind:16s}  charged {self.charged}, twice {self.twice}  {found}  killed at: {moments}"
 
-def killed(kind: str, number: int, seed: int, unbroken: dict[int, Unbroken]) -> Verdict:
-    """A run (or two that share a store) with kills, resumed to the end."""
-    chance = random.Random(f"{seed}/{number}")  # noqa: S311  # moments, not secrets
+
+def killed(kind: Kind, unbroken: dict[int, Unbroken], moment: str | int) -> Verdict:
+    """A run (or two that share a store), killed at one boundary or as the string decides, and resumed to the end."""
+    chance = random.Random(moment)  # noqa: S311  # moments, not secrets
     with workplace(kind, tuple(unbroken)) as (place, url, trainings):
-        if len(trainings) == 1:
+        if isinstance(moment, int):
+            trainings[0].strike_at(moment)
+        elif len(trainings) == 1:
             for _ in range(chance.randint(1, 3)):
                 trainings[0].strike(chance, unbroken[trainings[0].seed])
-            told = [trainings[0].finish()]
-        else:
-            told = together(trainings, chance, unbroken)
+        several = len(trainings) > 1
+        told = together(trainings, chance, unbroken) if several else [trainings[0].finish()]
         problems = [each["error"] for each in told if "error" in each]
         for training, each in zip(trainings, told, strict=True):
             if each.get("parameters_sha256", "") != unbroken[training.seed].parameters:
@@ -208,7 +247,7 @@ def killed(kind: str, number: int, seed: int, unbroken: dict[int, Unbroken]) -> 
         book = ledger(url)
         problems += audit(place / "store.db", book, sum(each.circuits for each in unbroken.values()))
         kills = [kill for training in trainings for kill in training.kills]
-        return Verdict(kind, kills, book["charged_circuits"], book["circuits_charged_twice"], problems)
+        return Verdict(kind.name, kills, book["charged_circuits"], book["circuits_charged_twice"], problems)
 
 
 def together(trainings: list[Training], chance: random.Random, unbroken: dict[int, Unbroken]) -> list[dict[str, Any]]:
@@ -262,40 +301,57 @@ def audit(path: Path, book: dict[str, Any], circuits: int) -> list[str]:
 # ----------------------------------------------------------------------------------------------------------- the soak
 
 
+def plans(given: argparse.Namespace, unbroken: dict[Kind, dict[int, Unbroken]]) -> Iterator[tuple[Kind, str | int]]:
+    """The runs: each boundary of the single kinds where that is asked for, then random ones without end."""
+    if given.every:
+        for kind in SINGLE:
+            yield from ((kind, boundary) for boundary in range(1, unbroken[kind][0].boundaries + 1))
+    for number in itertools.count(1):
+        yield KINDS[number % len(KINDS)], f"{given.seed}/{number}"
+
+
 def soak(given: argparse.Namespace, note: Callable[[str], None]) -> int:
     """Kill until enough were counted, or the time is over; the number of runs that did not end as they must."""
-    fork = multiprocessing.get_context("fork")
+    mortal.warm(MODEL, blobs()["x"])
     deadline = time.perf_counter() + 60 * given.minutes
-    with ProcessPoolExecutor(given.workers, fork) as workers:
-        plans = [(kind, seed) for kind in KINDS for seed in ((0, 1) if kind == SHARED else (0,))]
-        asked = [workers.submit(undisturbed, kind, seed) for kind, seed in plans]
-        unbroken: dict[str, dict[int, Unbroken]] = {kind: {} for kind in KINDS}
-        for (kind, seed), future in zip(plans, asked, strict=True):
-            unbroken[kind][seed] = found = future.result()
-            note(f"unbroken: {kind}, seed {seed}: {found.circuits} circuits charged, {found.boundaries} boundaries, "
-                 f"parameters {found.parameters[:16]}")  # fmt: skip
-        numbers, open_runs = itertools.count(1), set[Future[Verdict]]()
-        kills, runs, bad = 0, 0, 0
-        while open_runs or (kills < given.kills and time.perf_counter() < deadline):
-            while len(open_runs) < given.workers and kills < given.kills and time.perf_counter() < deadline:
-                number = next(numbers)
-                kind = KINDS[number % len(KINDS)]
-                open_runs.add(workers.submit(killed, kind, number, given.seed, unbroken[kind]))
-            ended, open_runs = wait(open_runs, return_when=FIRST_COMPLETED)
-            for verdict in (future.result() for future in ended):
-                runs, kills, bad = runs + 1, kills + len(verdict.kills), bad + bool(verdict.problems)
-                moments = "; ".join(verdict.kills) or "faster than the kill"
-                problems = [each.replace("\n", " / ") for each in verdict.problems]
-                note(f"run {runs:3d}  {verdict.kind:15s}  charged {verdict.charged}, twice {verdict.twice}  "
-                     f"{'as it must be' if not verdict.problems else 'WRONG: ' + ' | '.join(problems)}"
-                     f"  killed at: {moments}")  # fmt: skip
-    note(f"{kills} kills in {runs} runs: {runs - bad} ended like the unbroken run, {bad} did not")
+    with ProcessPoolExecutor(given.workers, multiprocessing.get_context("fork")) as workers:
+        unbroken = references(workers, note)
+        wanted, runs, open_runs = plans(given, unbroken), itertools.count(1), dict[Future[Verdict], bool]()
+        kills, bad = Counter[bool](), 0
+        while True:
+            while len(open_runs) < given.workers and kills[True] < given.kills and time.perf_counter() < deadline:
+                kind, moment = next(wanted)
+                open_runs[workers.submit(killed, kind, unbroken[kind], moment)] = isinstance(moment, str)
+            if not open_runs:
+                break
+            for future in wait(open_runs, return_when=FIRST_COMPLETED).done:
+                verdict = future.result()
+                kills[open_runs.pop(future)] += len(verdict.kills)
+                bad += bool(verdict.problems)
+                note(f"run {next(runs):3d}  {verdict}")
+    ended = next(runs) - 1
+    every = f" and {kills[False]} at each boundary in turn" if given.every else ""
+    note(
+        f"{kills[True]} kills at random{every}, {ended} runs: {ended - bad} ended like the unbroken run, {bad} did not"
+    )
     return bad
+
+
+def references(workers: ProcessPoolExecutor, note: Callable[[str], None]) -> dict[Kind, dict[int, Unbroken]]:
+    """What the trainings of each kind come to that nobody disturbs; those that differ in their killing only are one."""
+    asked = {(kind.place, seed): (kind, seed) for kind in KINDS for seed in kind.seeds}
+    futures = {key: workers.submit(undisturbed, *which) for key, which in asked.items()}
+    found = {key: future.result() for key, future in futures.items()}
+    for (place, seed), each in found.items():
+        note(f"unbroken: {' '.join(place)}, seed {seed}: {each.circuits} circuits charged, "
+             f"{each.boundaries} boundaries, parameters {each.parameters[:16]}")  # fmt: skip
+    return {kind: {seed: found[kind.place, seed] for seed in kind.seeds} for kind in KINDS}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--every", action="store_true", help="kill at every boundary first, besides these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=3, help="runs side by side")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so long")
