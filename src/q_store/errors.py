@@ -11,6 +11,7 @@ QStoreError
 ├── BackendError                       a service that refused, failed or cannot be reached
 │   ├── AuthenticationError            a key that is missing or that the service does not accept
 │   ├── UnreachableError               no connection, or no usable answer in spite of retries
+│   │   └── ThrottledError             it answers, and only that there are too many requests
 │   ├── IncompleteError                rows without an answer: failed, or perhaps paid and not to be sent again
 │   └── PausedError                    no backend works for now; what was received is kept, the run can be resumed
 ├── BudgetError                        a cap on money, shots, circuits or time leaves no room
@@ -67,6 +68,14 @@ class AuthenticationError(BackendError):
 
 class UnreachableError(BackendError):
     """A service that gives no usable answer."""
+
+
+class ThrottledError(UnreachableError):
+    """A service that answers only that there are too many requests; `pause`: seconds that it asks to wait."""
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
 
 
 class IncompleteError(BackendError):

@@ -125,6 +125,41 @@ def test_a_paid_slice_of_unknown_fate_is_uncertain_and_the_rest_is_answered():
     assert lost.ledger["charged_circuits"] + sound.ledger["charged_circuits"] == 12
 
 
+def throttled_for(seconds, **more):
+    """A paid member of two that answers 429 from second 5 on, for so long; outcome, time, sites, and its healths."""
+    own = [Site(name, backend="qpu.aria-1", circuit_seconds=1.0, **more) for name in ("slow", "sound")]
+    store, healths, sent = opened(), [], []
+    store.runs.start("train", {}, run="r")
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        async with Pool([site.member for site in own], store, "r") as pool:
+            loop.call_later(5, setattr, own[0].line, "status", 429)
+            loop.call_later(4 + seconds, lambda: healths.append(pool.standing()[0]))
+            loop.call_later(4 + seconds, lambda: sent.extend(store.tickets.of_run("r")))
+            loop.call_later(5 + seconds, setattr, own[0].line, "status", None)
+            (outcome,) = await pool.run_async([sweep(60, shots=100)])
+            return outcome, loop.time()
+
+    epoch()
+    return *run_virtual(go()), own, healths, sent
+
+
+@pytest.mark.parametrize("seconds", [20.0, 2000.0])
+def test_what_a_throttled_member_has_accepted_is_collected_when_it_answers_again(seconds):
+    """Also where that takes far longer than a member that cannot be reached is waited for."""
+    outcome, took, own, (standing,), sent = throttled_for(seconds)
+    assert outcome.complete
+    assert took < 5 + seconds + 70
+    assert sum(site.ledger["charged_circuits"] for site in own) == 60
+    assert own[0].ledger["charged_circuits"] < 20 or seconds < 60  # and it gets nothing new
+    assert len([ticket for ticket in sent if ticket.state is State.FAILED]) < 6
+    states = {ticket.state for ticket in sent if ticket.backend == "slow"}
+    assert State.SENT in states
+    assert State.UNCERTAIN not in states
+    assert "429" in standing.reason or standing.paused > 0
+
+
 def test_canceling_a_call_cancels_what_it_sent_and_keeps_what_came():
     site, store = Site("a", backend="qpu.aria-1", circuit_seconds=1.0), opened()
     store.runs.start("train", {}, run="r")

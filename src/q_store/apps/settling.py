@@ -81,7 +81,7 @@ async def _end(shelf: Store, run: str, chosen: Sequence[StoredTicket], found: Cr
     for ticket in chosen:
         if ticket.remote_id is not None:
             await members[ticket.backend].backend.cancel([Ticket(ticket.fingerprint, ticket.remote_id)])
-    watches = {name: Watch(member.backend, lambda _why: None, PATIENCE) for name, member in members.items()}
+    watches = {name: Watch(member.backend, lambda _why, _throttled: None, PATIENCE) for name, member in members.items()}
     others = {ticket.fingerprint for ticket in shelf.tickets.of_run(run)} - {each.fingerprint for each in chosen}
     try:
         await Attachment(Written(shelf, run), members, watches, PATIENCE, others).own()

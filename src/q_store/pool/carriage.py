@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.backends.base import Missing, Ticket, TicketState
-from q_store.errors import AuthenticationError, CapabilityError, InputError, QStoreError, UnreachableError
+from q_store.errors import (
+    AuthenticationError,
+    CapabilityError,
+    InputError,
+    QStoreError,
+    ThrottledError,
+    UnreachableError,
+)
 from q_store.jobs import Status
 from q_store.pool.books import Books, Sending
 from q_store.pool.events import Break
@@ -25,6 +32,7 @@ _KINDS = (
     (AuthenticationError, Break.BARRED),
     (CapabilityError, Break.REFUSED),
     (InputError, Break.REFUSED),
+    (ThrottledError, Break.THROTTLED),
     (UnreachableError, Break.UNREACHABLE),
 )
 
@@ -50,6 +58,11 @@ class Fate:
     shots: int = 0
     cost: float = 0.0
     error: QStoreError | None = None
+
+    @property
+    def pause(self) -> float:
+        """Seconds that the service asks to wait, where it throttles."""
+        return self.error.pause if isinstance(self.error, ThrottledError) else 0.0
 
 
 def broke(numbers: Ints, kind: Break, reason: str) -> Fate:
@@ -116,7 +129,8 @@ class Carriage:
     async def _fetched(self, final: Ticket) -> Fate:
         part, backend = self.sending.part, self.sending.member.backend
         try:
-            answer = await backend.result(part, final)
+            answer = await self.watch.listen(backend.result(part, final), SILENCE + _EACH * part.size)
+            self.watch.heard()
         except QStoreError as error:
             reason = f"job {final.remote_id} ended, and its results cannot be had: {error}"
             self.books.uncertain(part.fingerprint, reason)

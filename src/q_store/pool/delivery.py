@@ -234,7 +234,8 @@ def told(name: int, numbers: Ints, fates: Sequence[Fate]) -> Answered | Broke:
     """The event of a slice, from what became of its parts; `numbers` are its circuits by place."""
     kinds = {fate.kind for fate in fates}
     if len(kinds) == 1 and None not in kinds:
-        return Broke(name, fates[0].kind or Break.FAILED, fates[0].reason)
+        pause = max(fate.pause for fate in fates)
+        return Broke(name, fates[0].kind or Break.FAILED, fates[0].reason, pause)
     place = {number: k for k, number in enumerate(numbers.tolist())}
     missing: dict[int, Missing] = {}
     for fate in fates:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from q_store.backends.base import Missing
-from q_store.errors import PausedError, QStoreError
+from q_store.errors import PausedError, QStoreError, ThrottledError
 from q_store.events import Announcer, PoolPaused, PoolResumed
 from q_store.jobs import Status
 from q_store.pool.actions import Action, Cancel, Finished, GiveUp, Probe, Send, Starve, Wake
@@ -25,6 +25,8 @@ _PROBE = 15.0
 """Seconds that a probe takes at most."""
 _LEAST = 1e-3
 """Seconds after which the state looks again at the earliest: a timer may fire a little early."""
+_THROTTLED = 15.0
+"""Seconds within which a member that throttles is looked at again."""
 _STOPPED = "stopped"
 
 
@@ -155,8 +157,9 @@ class Driver:
             self._timer.cancel()
             self._timer = None
 
-    def _reported(self, name: str, reason: str) -> None:
-        self.tell(Reported(name, not reason, reason))
+    def _reported(self, name: str, reason: str, throttled: ThrottledError | None) -> None:
+        pause = 0.0 if throttled is None else max(_THROTTLED, throttled.pause)
+        self.tell(Reported(name, not reason, reason, throttled is not None, pause))
 
     # ------------------------------------------------------------------------------------------------------- actions
 

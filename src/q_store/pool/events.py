@@ -92,11 +92,16 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the provider's status says, or that polling cannot reach it (False). May come at any time."""
+    """What the provider's status says, or that polling cannot reach it (False). May come at any time.
+
+    `throttled`: it is there, and answers only that there are too many requests, or to wait for `pause` seconds.
+    """
 
     member: str
     available: bool
     reason: str = ""
+    throttled: bool = False
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from q_store.pool.settings import PoolSettings
 from q_store.pool.slices import Flight
 from q_store.pool.speed import Speed
 
+_OFTEN = 4
+"""Times that a member throttles, without an answer in between, after which it counts as out of work."""
 _LONGEST_PAUSE = 6
 """Doublings of the pause of a member that asks for none when it throttles."""
 
@@ -171,9 +173,14 @@ class Member:
     def throttled(self, now: float, pause: float) -> None:
         """Too many requests."""
         pause = max(pause, 0.5 * 2.0**self._throttled)
-        self._throttled = min(self._throttled + 1, _LONGEST_PAUSE)
+        self._throttled = min(self._throttled + (now >= self.paused_until), _LONGEST_PAUSE)
         self.paused_until = max(self.paused_until, now + pause)
         self.window = max(1.0, self.window / 2)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether it answers nothing else any more."""
+        return self._throttled >= _OFTEN
 
     def etas(self, now: float, latency: float, pace: float) -> list[tuple[Flight, float]]:
         """(slice, when it should end). One that is late is taken to need as long again as it is late."""

@@ -178,7 +178,7 @@ class PoolState:
         """What a broken slice says about its member."""
         reason = event.reason or event.kind.value
         if event.kind is Break.THROTTLED:
-            member.throttled(now, event.pause)
+            self._throttled(member, event.pause, reason, now)
         elif event.kind is Break.UNREACHABLE:
             member.breaker.trip(now, reason)
         elif event.kind is Break.BARRED:
@@ -191,12 +191,20 @@ class PoolState:
         elif not canceled:
             member.breaker.failed(now, reason)
 
+    def _throttled(self, member: Member, pause: float, reason: str, now: float) -> None:
+        """Too many requests: a pause; where that goes on, probes find out when it is over."""
+        member.throttled(now, pause)
+        if member.is_throttled:
+            member.breaker.trip(now, f"throttled: {reason}")
+
     def _probed(self, event: Probed, now: float) -> None:
         self._member(event.member).breaker.probed(now, event.reason or "the probe failed", ok=event.ok)
 
     def _reported(self, event: Reported, now: float) -> None:
         breaker = self._member(event.member).breaker
-        if event.available:
+        if event.throttled:
+            self._throttled(self._member(event.member), event.pause, event.reason, now)
+        elif event.available:
             breaker.hurry(now)
         else:
             breaker.trip(now, event.reason or "reported as not available")

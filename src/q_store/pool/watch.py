@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from q_store.backends.base import Backend, Ticket
-from q_store.errors import QStoreError, UnreachableError
+from q_store.errors import QStoreError, ThrottledError, UnreachableError
 
 _LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
 _TOGETHER = 0.5
@@ -19,7 +19,7 @@ _MOMENT = 1e-6
 SILENCE = 10.0
 """Seconds without an answer after which a member counts as out of reach, until it answers after all."""
 T = TypeVar("T")
-Tell = Callable[[str], None]
+Tell = Callable[[str, ThrottledError | None], None]
 
 
 @runtime_checkable
@@ -70,8 +70,8 @@ class Watch:
 
     Args:
         backend: that they are of.
-        tell: hears why it cannot be reached, and an empty text when it can again.
-        patience: seconds without contact after which nobody waits any longer.
+        tell: hears why it cannot be reached (and whether it only throttles), and an empty text when it can again.
+        patience: seconds without contact after which nobody waits any longer. Being throttled is contact.
     """
 
     def __init__(self, backend: Backend, tell: Tell, patience: float) -> None:
@@ -83,6 +83,7 @@ class Watch:
         self._patience = patience
         self._lost: float | None = None
         """Since when there is no contact."""
+        self._throttled = False
 
     async def final(self, ticket: Ticket, progress: Callable[[Ticket], None]) -> Ticket:
         """The ticket once it is final; `progress` hears each look that found it. Waits as long as it takes.
@@ -163,23 +164,28 @@ class Watch:
     @property
     def is_lost(self) -> bool:
         """Whether the backend does not answer."""
-        return self._lost is not None
+        return self._lost is not None or self._throttled
 
     def heard(self) -> None:
         """The backend answers."""
-        if self._lost is not None:
-            self._lost = None
-            self._tell("")
+        if self.is_lost:
+            self._lost, self._throttled = None, False
+            self._tell("", None)
 
     def _unheard(self, reason: str) -> float:
         """The backend does not answer; since when."""
         if self._lost is None:
             self._lost = asyncio.get_running_loop().time()
-        self._tell(reason)
+        self._tell(reason, None)
         return self._lost
 
     def _unreached(self, due: list[_Watched], error: QStoreError, now: float) -> None:
-        lost = self._unheard(str(error))
+        if isinstance(error, ThrottledError):
+            self._lost, self._throttled = None, True
+            self._tell(str(error), error)
+            lost = now
+        else:
+            lost = self._unheard(str(error))
         for one in due:
             one.last_look, one.next_look = now, now + _MOST
             if now - max(lost, one.since) > self._patience:

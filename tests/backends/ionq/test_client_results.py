@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from tests.backends.ionq.scripted import Scripted, backend, job, right, run
@@ -10,6 +12,7 @@ from q_store.backends.base import TicketState
 from q_store.backends.ionq.client.proof import proof
 from q_store.circuits import Circuit, cnot, op, rx, ry, theta
 from q_store.emulator.clock import run_virtual
+from q_store.errors import ThrottledError
 from q_store.jobs import Output, Status
 
 
@@ -53,6 +56,41 @@ def test_results_are_asked_for_as_patiently_as_the_service_asks(pause):
     (outcome,), took = run(service, job(3))
     assert took > 200
     assert outcome.status == {0: Status.FAILED, 1: Status.FAILED}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("calls", ["GET /jobs/job-0/results", "GET /"])
+def test_a_service_that_throttles_is_waited_for_as_long_as_a_job_may_take(calls, rows):
+    service = Scripted()
+    service.script = {calls: ["429:60"] * 60}
+    (outcome,), took = run(service, job(rows), deadline=5000.0)
+    assert outcome.complete
+    assert took > 3600
+
+
+def test_a_service_that_throttles_for_longer_leaves_the_fate_unknown():
+    service = Scripted()
+    service.script = {"GET /jobs/job-0/results": ["429:60"] * 600}
+    (outcome,), _ = run(service, job(3), deadline=500.0)
+    assert set(outcome.status.values()) == {Status.UNCERTAIN}
+    assert "429" in outcome.error[0]
+
+
+def test_a_pool_hears_soon_that_a_member_throttles():
+    service = Scripted()
+    service.script = {"POST /jobs": ["429:3"] * 10}
+    own = backend(service)
+
+    async def go():
+        with pytest.raises(ThrottledError) as caught:
+            await own.submit(own.plan(job(3))[0])
+        await own.aclose()
+        return caught.value.pause, asyncio.get_running_loop().time()
+
+    pause, took = run_virtual(go())
+    assert pause == 3
+    assert took < 10
+    assert service.accepted == []
 
 
 @pytest.mark.parametrize("code", ["UnsupportedGate", "QuotaExhaustedError", "InvalidInput"])

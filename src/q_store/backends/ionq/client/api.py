@@ -20,7 +20,7 @@ from q_store.backends.ionq.client.clock import ServiceClock
 from q_store.backends.ionq.client.connections import Connections
 from q_store.backends.ionq.client.pace import back_off, bucket, epoch, retry_after
 from q_store.backends.ionq.settings import IonQSettings
-from q_store.errors import BackendError, QStoreError, UnreachableError
+from q_store.errors import BackendError, QStoreError, ThrottledError, UnreachableError
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
@@ -101,7 +101,7 @@ class Api:
 
         Raises:
             AuthenticationError, NotFoundError, InputError, BackendError: as the service answers.
-            UnreachableError: without a usable answer in time.
+            UnreachableError: without a usable answer in time; ThrottledError where the last was 429.
         """
         return await self._repeated(_Call("GET", path, params), read, patience)
 
@@ -185,7 +185,7 @@ class Api:
     def _declined(self, response: httpx.Response, what: str) -> _Failure:
         self.reached = True
         status, pause = response.status_code, retry_after(response.headers)
-        if status == 429:
+        if status == failures.TOO_MANY:
             self._pace.throttled(asyncio.get_running_loop().time(), pause)
         try:
             body = json.loads(response.content)
@@ -195,6 +195,8 @@ class Api:
         secret = self.settings.key.get_secret_value()
         if secret in str(error):  # a service that repeats what it was sent
             error = type(error)(str(error).replace(secret, "…"))
+        if isinstance(error, ThrottledError):
+            error.pause = pause or 0.0
         return _Failure(error, again=status in failures.RETRIED, pause=pause)
 
 
@@ -217,6 +219,6 @@ def _fate(status: int, failure: _Failure) -> Refused | Doubtful:
 
 
 def _give_up(got: _Failure, tries: int) -> NoReturn:
-    if isinstance(got.error, UnreachableError):
+    if type(got.error) is UnreachableError:
         raise UnreachableError(f"{got.error} ({tries} tries)")
     raise got.error

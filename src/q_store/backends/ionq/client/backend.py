@@ -11,6 +11,7 @@ import httpx
 from q_store.backends.base import Answer, Found, Ints, Missing, Slice, Ticket, TicketState, nothing
 from q_store.backends.ionq.client import records
 from q_store.backends.ionq.client.link import Link
+from q_store.backends.ionq.client.pace import unthrottled
 from q_store.backends.ionq.client.plan import Planned, Planner
 from q_store.backends.ionq.client.run import Run, is_open
 from q_store.backends.ionq.client.service import Service, native_family
@@ -19,6 +20,9 @@ from q_store.backends.local.sampling import sample
 from q_store.blas import single_threaded
 from q_store.errors import QStoreError
 from q_store.jobs import EXACT_ONLY, Capabilities, Job, Outcome, Output, Status
+
+_BRIEFLY = 8.0
+"""Seconds of repetitions of a call that a pool makes again by itself."""
 
 
 class IonQBackend:
@@ -87,24 +91,32 @@ class IonQBackend:
             ]
 
     async def submit(self, part: Slice) -> Ticket:
-        """Send a slice, at most once in effect. Raises as `client.send.Sender.send`."""
-        return await self._link().sender.send(part)
+        """Send a slice, at most once in effect. Raises as `client.send.Sender.send`.
+
+        Throttled, it gives up soon: who has others to ask should.
+        """
+        return await self._link().sender.send(part, throttled=_BRIEFLY)
 
     async def poll(self, tickets: Sequence[Ticket]) -> list[Ticket]:
-        """The tickets as they stand now."""
+        """The tickets as they stand now. Gives up soon, as it is called again. Raises as `Api.get`."""
         link = self._link()
-        found = await link.reader.read([str(ticket.remote_id) for ticket in tickets if is_open(ticket)])
+        found = await link.reader.read([str(ticket.remote_id) for ticket in tickets if is_open(ticket)], _BRIEFLY)
         return [
             self._updated(link, ticket, found.get(ticket.remote_id or "")) if is_open(ticket) else ticket
             for ticket in tickets
         ]
 
     async def result(self, part: Slice, ticket: Ticket) -> Answer:
-        """What a final ticket brought."""
+        """What a final ticket brought. Throttled, it waits: the results stay where they are."""
         if ticket.remote_id is None:
             return nothing(part, Missing(Status.UNCERTAIN, ticket.reason))
         link = self._link()
-        return await link.collector.collect(part, await link.reader.one(ticket.remote_id))
+        job = ticket.remote_id
+
+        async def collected() -> Answer:
+            return await link.collector.collect(part, await link.reader.one(job))
+
+        return await unthrottled(collected, self.settings.longest(part.size), link.api.jitter)
 
     async def find(self, fingerprint: str, since: float | None = None) -> Ticket | Found:
         """Look a slice up that was perhaps accepted; see `client.send.Sender.find`."""

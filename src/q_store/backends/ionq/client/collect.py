@@ -17,7 +17,7 @@ from q_store.backends.ionq.client.pace import back_off
 from q_store.backends.ionq.client.proof import proof
 from q_store.backends.ionq.client.records import COMPLETED, Record, page, why
 from q_store.backends.ionq.wire import results
-from q_store.errors import BackendError, QStoreError
+from q_store.errors import BackendError, QStoreError, ThrottledError
 from q_store.jobs import Status
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Collector:
         """What the final job of a slice brought. Results that cannot be had are UNCERTAIN in it.
 
         Raises:
-            QStoreError: the job itself cannot be read.
+            QStoreError: the job itself cannot be read. ThrottledError: something of it, for now.
         """
         n = part.circuit.n_qubits
         fetched = self._single(known, n) if part.size == 1 else self._whole(known)
@@ -102,6 +102,8 @@ class Collector:
             params = [("parent_job_id", known.id), ("limit", str(PAGE)), *([("next", cursor)] if cursor else [])]
             try:
                 listed, cursor = await self._api.get("/jobs", params, read=page)
+            except ThrottledError:
+                raise
             except QStoreError:
                 return {}
             for child in listed:
@@ -117,6 +119,8 @@ class Collector:
             return Money()
         try:
             return await self._api.get(f"/jobs/{known.id}/cost", read=money)
+        except ThrottledError:
+            raise
         except QStoreError as error:
             return Money(remark=(f"warning: the cost of job {known.id} is unknown: {error}",))
 
@@ -126,6 +130,8 @@ class Collector:
             return None
         try:
             return await self._first(_paths(known, many=True), _mapping, self._api.settings.call_deadline * _PART)
+        except ThrottledError:
+            raise
         except QStoreError:
             return None
 
@@ -154,6 +160,8 @@ class Collector:
         except BackendError:
             try:
                 return await self._first(_paths(told, many=True), read, self._api.settings.call_deadline * _PART)
+            except ThrottledError:
+                raise
             except QStoreError:
                 return [None] * part.size
 
@@ -163,6 +171,8 @@ class Collector:
             return [_without_children(told) if row is None else row for row in rows]
         try:
             children = await self._settled([job for job, row in zip(told.children, rows, strict=True) if row is None])
+        except ThrottledError:
+            raise
         except QStoreError as error:
             reason = f"the circuits of job {told.id} cannot be looked at: {error}"
             return [Missing(Status.UNCERTAIN, reason) if row is None else row for row in rows]
@@ -206,6 +216,8 @@ class Collector:
         try:
             read = partial(results.distribution, n_qubits=n_qubits)
             return await self._first(_paths(known, many=False), read, self._api.settings.patience)
+        except ThrottledError:
+            raise
         except QStoreError as error:
             return Missing(Status.UNCERTAIN, f"job {known.id} ran, but its results cannot be had: {error}")
 
@@ -220,6 +232,8 @@ class Collector:
             for path in paths:
                 try:
                     return await self._api.get(path, read=read, patience=max(1.0, end - loop.time()))
+                except ThrottledError:
+                    raise
                 except QStoreError as error:
                     last = error
             delay = back_off(attempt, 0.5 + 0.5 * self._api.jitter())

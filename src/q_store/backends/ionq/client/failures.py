@@ -10,8 +10,17 @@ from typing import Any
 
 import httpx
 
-from q_store.errors import AuthenticationError, BackendError, CapabilityError, InputError, QStoreError, UnreachableError
+from q_store.errors import (
+    AuthenticationError,
+    BackendError,
+    CapabilityError,
+    InputError,
+    QStoreError,
+    ThrottledError,
+    UnreachableError,
+)
 
+TOO_MANY = 429
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 530)})
 """Answers after which a call that changes nothing, or changes the same thing again, is repeated."""
 NOT_ACCEPTED = frozenset({409, 425, 429})
@@ -60,7 +69,8 @@ def refused(status: int, body: Any, what: str) -> QStoreError:
     if status in {400, 422}:
         return InputError(f"expected the service to accept {what}, {said}; change what it names")
     if status in RETRIED or status >= 500:
-        return UnreachableError(f"expected an answer to {what}, {said}; try again later, see status.ionq.co")
+        kind = ThrottledError if status == TOO_MANY else UnreachableError
+        return kind(f"expected an answer to {what}, {said}; try again later, see status.ionq.co")
     return BackendError(f"expected an answer to {what}, {said}; check the url")
 
 

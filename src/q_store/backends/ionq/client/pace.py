@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
+from q_store.errors import ThrottledError
+
+T = TypeVar("T")
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 10.0
 _LONGEST_PAUSE = 60.0
@@ -28,6 +32,21 @@ def back_off(attempt: int, share: float) -> float:
     """Seconds before try `attempt` (from 1), for a random `share` in [0, 1)."""
     ceiling: float = FIRST_DELAY * 2.0 ** min(attempt - 1, 30)
     return min(LONGEST_DELAY, ceiling) * share
+
+
+async def unthrottled(call: Callable[[], Awaitable[T]], longest: float, jitter: Callable[[], float]) -> T:
+    """What a call returns that may be repeated: again while it is throttled, which harms no job, `longest` seconds."""
+    loop = asyncio.get_running_loop()
+    end, attempt = loop.time() + longest, 0
+    while True:
+        attempt += 1
+        try:
+            return await call()
+        except ThrottledError as error:
+            delay = max(error.pause, back_off(attempt, 0.5 + 0.5 * jitter()))
+            if loop.time() + delay > end:
+                raise
+        await asyncio.sleep(delay)
 
 
 def epoch(date: str | None) -> float | None:

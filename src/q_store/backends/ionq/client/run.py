@@ -10,7 +10,8 @@ import numpy as np
 
 from q_store.backends.base import Answer, Missing, Slice, Ticket, TicketState, fingerprint, nothing
 from q_store.backends.ionq.client.link import Link
-from q_store.backends.ionq.client.pace import back_off
+from q_store.backends.ionq.client.pace import back_off, unthrottled
+from q_store.backends.ionq.client.records import Record
 from q_store.errors import CapabilityError, QStoreError
 from q_store.jobs import Status
 
@@ -108,9 +109,15 @@ class Run:
             known = await self._link.cancel(job)
             if known is None or not known.is_final:
                 return nothing(part, Missing(Status.UNCERTAIN, f"job {job} stays {state}, and could not be canceled"))
-            answer = await self._link.collector.collect(part, known)
+            answer = await self._collected(part, known)
             return _explained(answer, f"canceled, as it stayed {state} without progress for too long")
-        return await self._link.collector.collect(part, known)
+        return await self._collected(part, known)
+
+    async def _collected(self, part: Slice, known: Record) -> Answer:
+        link = self._link
+        return await unthrottled(
+            lambda: link.collector.collect(part, known), link.settings.longest(part.size), link.api.jitter
+        )
 
     async def _abandon(self, tasks: Sequence[asyncio.Task[list[tuple[Slice, Answer]]]]) -> None:
         """Cancel what is open, jobs included that are being sent."""

@@ -17,7 +17,7 @@ from q_store.backends.base import Found
 from q_store.backends.ionq.client.api import Api
 from q_store.backends.ionq.client.looking import Acceptances
 from q_store.backends.ionq.client.records import Record, page, record
-from q_store.errors import InputError, QStoreError, UnreachableError
+from q_store.errors import InputError, QStoreError, ThrottledError, UnreachableError
 
 SEVERAL = 4.0
 """The last sending must be this many times longer ago than the list has been late."""
@@ -79,12 +79,15 @@ class Search:
         """
         settings, loop = self._api.settings, asyncio.get_running_loop()
         patience = settings.patience * sending.times
+        most = max(patience, settings.longest(1))  # while it is only throttled
         agreeing = looks = 0
         while True:
+            begun = loop.time()
+            throttled = False
             try:
                 look = await self._look(sending)
-            except UnreachableError:
-                look = Look(loop.time())
+            except UnreachableError as error:
+                look, throttled = Look(loop.time()), isinstance(error, ThrottledError)
             except QStoreError:
                 return Found.UNKNOWN
             if look.found:
@@ -99,6 +102,8 @@ class Search:
             if now - sending.last > patience and not agreeing:
                 return Found.UNKNOWN
             await asyncio.sleep(self._between(looks, agreeing, sending.last + needed - now))
+            if throttled:
+                patience = min(most, patience + loop.time() - begun)
 
     def _needed(self, sending: Sending) -> float:
         """Seconds after the last sending from which on the list counts."""

@@ -15,7 +15,7 @@ from q_store.backends.ionq.client.search import Search, Sending
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire import payload
 from q_store.backends.ionq.wire.template import Template
-from q_store.errors import BackendError, QStoreError, UnreachableError
+from q_store.errors import BackendError, QStoreError, ThrottledError, UnreachableError
 
 _REMEMBERED = 4096
 
@@ -51,15 +51,20 @@ class Sender:
         self._search = search
         self._sendings: OrderedDict[str, Sending] = OrderedDict()
 
-    async def send(self, part: Slice, stopped: Callable[[], bool] = bool) -> Ticket:
-        """Send a slice until it is accepted or surely cannot be; `stopped` is asked before each sending.
+    async def send(self, part: Slice, stopped: Callable[[], bool] = bool, *, throttled: float | None = None) -> Ticket:
+        """Send a slice until it is accepted or surely cannot be.
+
+        Args:
+            part: the slice.
+            stopped: asked before each sending.
+            throttled: seconds to try where the service only says that there are too many requests; None: as otherwise.
 
         Returns:
             A ticket, OPEN or UNCERTAIN.
 
         Raises:
             AuthenticationError, InputError, CapabilityError, BackendError: the service refuses it.
-            UnreachableError: it was surely not accepted in spite of all tries.
+            UnreachableError: it was surely not accepted in spite of all tries; ThrottledError where the last was 429.
         """
         settings, loop = self._api.settings, asyncio.get_running_loop()
         body = content(part, settings)
@@ -73,7 +78,7 @@ class Sender:
             if isinstance(got, Ticket):
                 return got
             if isinstance(got, Refused):
-                await self._again(got, tries, begun)
+                await self._again(got, tries, begun, throttled)
             else:
                 found = await self._look_up(self._doubtful(part.fingerprint, before, surely=got.surely), got.reason)
                 if found is not None:
@@ -149,11 +154,12 @@ class Sender:
             return f"job {other.id} could not be canceled: {error}"
         return f"job {other.id} was canceled, {other.status} before"
 
-    async def _again(self, got: Refused, tries: int, begun: float) -> None:
+    async def _again(self, got: Refused, tries: int, begun: float, throttled: float | None) -> None:
         """Wait until a refused sending may be repeated; raises its error where that is of no use."""
         settings, now = self._api.settings, asyncio.get_running_loop().time()
         delay = max(got.pause or 0.0, back_off(tries, self._api.jitter()))
         hopeless = not self._api.reached and tries >= settings.contact_tries
-        if not got.again or hopeless or now + delay - begun > settings.patience:
+        patience = settings.patience if throttled is None or not isinstance(got.error, ThrottledError) else throttled
+        if not got.again or hopeless or now + delay - begun > patience:
             raise got.error
         await asyncio.sleep(delay)
