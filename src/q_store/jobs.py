@@ -287,17 +287,27 @@ AnyExecutor = SyncExecutor | Executor
 def drive(steps: Steps[T], executor: AnyExecutor) -> T:
     """Run a plan to its end, in this thread; also inside a running event loop (notebooks).
 
-    Against `run` where the executor has it, else against `run_async` in the event loop of `q_store.waiting`.
+    See `run_all`.
     """
-    either: Any = executor
-    at_once = hasattr(executor, "run")
     try:
         jobs = next(steps)
         while True:
-            outcomes = [either.run(job) for job in jobs] if at_once else wait(either.run_async(jobs))
-            jobs = steps.send(_complete(outcomes))
+            jobs = steps.send(_complete(run_all(executor, jobs)))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+def run_all(executor: AnyExecutor, jobs: Sequence[Job]) -> list[Outcome]:
+    """The outcomes of jobs, in this thread; also inside a running event loop.
+
+    From `run` or `run_all` where the executor has one, else from `run_async` in the event loop of `q_store.waiting`.
+    """
+    either: Any = executor
+    if hasattr(executor, "run"):
+        return [either.run(job) for job in jobs]
+    if hasattr(executor, "run_all"):  # it knows what needs no event loop
+        return either.run_all(jobs)  # type: ignore[no-any-return]
+    return wait(either.run_async(jobs))
 
 
 async def drive_async(steps: Steps[T], executor: Executor) -> T:

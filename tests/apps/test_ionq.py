@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import signal
+import threading
 
 import httpx
 import numpy as np
@@ -248,15 +248,15 @@ def test_a_broken_off_run_goes_on_where_it_stopped(train, q_store, emulator, mon
 
 
 def test_an_interrupt_cancels_what_is_in_flight(train, monkeypatch):
-    slow, original = Emulator(circuit_seconds=10), Tally.run_async
+    slow, original = Emulator(circuit_seconds=10), Tally.run_all
     monkeypatch.setattr(remote, "transport", slow.transport)
     heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
 
-    async def interrupted(self, jobs):
-        asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
-        return await original(self, jobs)
+    def interrupted(self, jobs):
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return original(self, jobs)
 
-    monkeypatch.setattr(Tally, "run_async", interrupted)
+    monkeypatch.setattr(Tally, "run_all", interrupted)
     try:
         answer = train("--out", "run")
     finally:

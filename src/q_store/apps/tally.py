@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from q_store.backends.expansion import expand
-from q_store.jobs import Capabilities, Executor, Job, Outcome
+from q_store.jobs import Capabilities, Executor, Job, Outcome, run_all
 
 MOST_PROOF = 5
 """Sentences of proof that are kept: they are nearly the same for every step."""
@@ -30,7 +30,14 @@ class Tally:
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run the jobs, and count them."""
         started = time.perf_counter()
-        outcomes = await self._backend.run_async(jobs)
+        return self._counted(jobs, await self._backend.run_async(jobs), started)
+
+    def run_all(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The same for a caller that is no coroutine."""
+        started = time.perf_counter()
+        return self._counted(jobs, run_all(self._backend, jobs), started)
+
+    def _counted(self, jobs: Sequence[Job], outcomes: list[Outcome], started: float) -> list[Outcome]:
         self.seconds += time.perf_counter() - started
         for job, outcome in zip(jobs, outcomes, strict=True):
             self.circuits += expand(job, self.capabilities.name).size

@@ -1,7 +1,8 @@
 """Many backends, one ordered answer. This is the way of a row from job to result.
 
 1. **Asked.** `pool.py` expands the job to circuits (`work.py`), strikes out those that the store knows, and tells the
-   state of the rest: `Asked(batch, count, members)`. `PoolState.choose` says who may run them: one noise domain a call.
+   state of the rest: `Asked(batch, count, members)`. `PoolState.assign` says who may run them, one noise domain a call,
+   and which jobs end here, run as a whole in the caller (`whole.py`).
 2. **Shared out.** `state.py` turns every event into actions; nothing else decides. For the circuits that wait
    (`slices.Parcel`), `dispatch.next_cut` takes how members stand (`members.Load`: speed, backlog, free places) and
    `policy` computes when all would end together, whom price and priority prefer, and how large the next slice is.

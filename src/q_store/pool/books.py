@@ -108,6 +108,8 @@ class Written:
     def __init__(self, store: Store, run: str) -> None:
         self.store = store
         self.run = store.runs.get(run).id
+        self._worked = self._room = 0.0
+        """Seconds of work that are not written, and that there may be before the caps are read again."""
 
     # ------------------------------------------------------------------------------------------------------- of jobs
 
@@ -190,6 +192,24 @@ class Written:
         """A sign of life, and the wall time since the last one; other runs' tickets stay free for their own process."""
         self.store.tickets.heartbeat(self.run)
         self.store.runs.spend_seconds(self.run, seconds)
+
+    def on_time(self) -> None:
+        """Raise BudgetError where the wall time of the run is over, as far as it is known here."""
+        if self._worked >= self._room:
+            self.keep_time()
+            left = self.store.budget.left(self.run, "", "seconds")
+            self._room = BEAT if left is None else min(left, BEAT)
+            self.store.budget.require(self.run, "", Amounts(), "")
+
+    def worked(self, seconds: float) -> None:
+        """Wall time of work that leaves nothing else to write; kept in mind for as long as a beat at most."""
+        self._worked += seconds
+
+    def keep_time(self) -> None:
+        """Write down what is kept in mind."""
+        if self._worked:
+            seconds, self._worked = self._worked, 0.0
+            self.store.runs.spend_seconds(self.run, seconds)
 
 
 def _charge(answer: Answer) -> Amounts:

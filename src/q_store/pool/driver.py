@@ -31,22 +31,22 @@ _STOPPED = "stopped"
 
 
 class Clock:
-    """The time of whatever event loop runs; goes on where it was in the one before."""
+    """The time of whatever event loop runs; goes on where it was in the one before. `last`: said last, to anybody."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._zero = self._last = 0.0
+        self._zero = self.last = 0.0
 
     def now(self) -> float:
         """Seconds, never fewer than before; they stand still where no loop runs."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return self._last
+            return self.last
         if loop is not self._loop:
-            self._loop, self._zero = loop, self._last - loop.time()
-        self._last = max(self._last, loop.time() + self._zero)
-        return self._last
+            self._loop, self._zero = loop, self.last - loop.time()
+        self.last = max(self.last, loop.time() + self._zero)
+        return self.last
 
 
 class Driver:

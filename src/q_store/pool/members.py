@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from q_store.errors import CapabilityError, ConfigError, suggestion
 from q_store.jobs import Output
@@ -19,13 +20,13 @@ _LONGEST_PAUSE = 6
 """Doublings of the pause of a member that asks for none when it throttles."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a job asks of a member."""
+class Needs(NamedTuple):
+    """What a job asks of a member; `quick`: a simulation takes some hundredths of a second."""
 
     n_qubits: int
     output: Output
     exact: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class MemberSpec:
         price: of a circuit, in any unit; 0: free. Only free members run the same circuit twice.
         priority: members of a higher one are preferred, before the price is looked at.
         max_qubits, outputs, exact: what it can run.
+        whole: outputs that it gives of whole jobs, in the caller. sliced: those that it gives slice by slice.
 
     Raises:
         ConfigError: for a limit below 1 or a negative price.
@@ -53,6 +55,8 @@ class MemberSpec:
     max_qubits: int = 64
     outputs: frozenset[Output] = frozenset(Output)
     exact: bool = True
+    whole: frozenset[Output] = frozenset()
+    sliced: frozenset[Output] = frozenset(Output)
 
     def __post_init__(self) -> None:
         if self.max_slice < 1 or self.max_in_flight < 1 or not self.price >= 0:

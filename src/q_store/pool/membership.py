@@ -92,7 +92,8 @@ class Member:
             at no cost, and the same again.
         max_age: seconds after which samples of hardware that drifts are too old; None: never.
         at_once: the same backend for jobs that it can run as a whole, in the caller; for outputs that cannot be
-            measured, and where nobody else is to share the work.
+            measured, and where nobody else is to share the work. Not of a recorded member. Makes each outcome anew; the
+            pool puts the name of the member on it.
         probe: finds out whether the backend can be reached, at no cost; raises QStoreError where it cannot.
         deadline: seconds without progress, by the circuits of a slice, after which it is canceled.
 
@@ -132,7 +133,8 @@ class Member:
     def spec(self) -> MemberSpec:
         """What the decisions need of it."""
         can = self.backend.capabilities
-        whole = frozenset() if self.at_once is None else self.at_once.capabilities.outputs
+        whole = frozenset() if self.at_once is None or self.recorded else self.at_once.capabilities.outputs
+        sliced = can.outputs - EXACT_ONLY
         return MemberSpec(
             name=self.name,
             noise_id=can.noise_id,
@@ -141,8 +143,10 @@ class Member:
             price=self.price.typical,
             priority=self.priority,
             max_qubits=can.max_qubits,
-            outputs=can.outputs - EXACT_ONLY | whole,
+            outputs=sliced | whole,
             exact=can.exact,
+            whole=whole,
+            sliced=sliced,
         )
 
 

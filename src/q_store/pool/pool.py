@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -15,22 +16,29 @@ from q_store.backends.binding import Binder, check
 from q_store.backends.expansion import expand
 from q_store.errors import InputError, PausedError, StorageError, StoreError
 from q_store.events import Announcer, Sink
-from q_store.jobs import Capabilities, Job, Outcome, Output, SyncExecutor
+from q_store.jobs import Capabilities, Job, Outcome
 from q_store.pool.attach import Attachment
 from q_store.pool.books import BEAT, Books, Unwritten, Written
 from q_store.pool.contents import Contents, digest
 from q_store.pool.delivery import Order, take_over
 from q_store.pool.driver import FAREWELL, Clock, Driver
-from q_store.pool.members import Needs
 from q_store.pool.membership import Member, together
 from q_store.pool.settings import PoolSettings
-from q_store.pool.state import PoolState, Standing
+from q_store.pool.state import Assigned, PoolState, Standing
+from q_store.pool.whole import needs_of
 from q_store.pool.work import Paid, Work
 from q_store.store import Caps, Domain, Measured, Store
+from q_store.waiting import wait
 
 PATIENCE = 900.0
-_QUICK = 50_000_000
-"""Amplitudes that gates touch, and shots that are drawn."""
+
+
+class _Call(NamedTuple):
+    """A call of a pool: its jobs, see `PoolState.assign`, and the jobs' ordinals in the run."""
+
+    jobs: Sequence[Job]
+    assigned: Assigned
+    ordinals: Sequence[int]
 
 
 class Pool:
@@ -69,7 +77,6 @@ class Pool:
         if store is None and run is not None:
             raise InputError(f"expected a store with the run {run!r}, got none; give the store that has it")
         specs = [member.spec for member in members]
-        self._rank = {spec.name: spec.rank for spec in specs}
         self._state = PoolState(specs, settings)
         self._members = {member.name: member for member in members}
         self._books = _books(store, run, budget)
@@ -86,6 +93,8 @@ class Pool:
         self._binder = Binder()
         self._driver: Driver | None = None
         self._batches = self._calls = 0
+        self._lock = threading.Lock()
+        """Of the numbers of jobs: callers of `run_all` have threads of their own."""
         self._attached = False
         self._gaps: dict[int, dict[int, Missing]] = {}
         self._broken: dict[int, bytes] = {}
@@ -116,21 +125,26 @@ class Pool:
             StoreError, StorageError: the store cannot be used; nothing that was sent is lost.
             BackendError: nothing was accepted by any member: why.
         """
-        chosen = self._state.choose([_needs(job) for job in jobs])
-        at_once = [self._at_once(job, names) for job, names in zip(jobs, chosen, strict=True)]
-        ordinals = [self._number(job) for job in jobs]
-        rest = [k for k, whole in enumerate(at_once) if whole is None]
-        outcomes = {k: whole.run(jobs[k]) for k, whole in enumerate(at_once) if whole is not None}
-        if rest:
-            try:
-                found = await self._together(
-                    [jobs[k] for k in rest], [ordinals[k] for k in rest], [chosen[k] for k in rest]
-                )
-            except BaseException:
-                self._back(jobs, ordinals)
-                raise
-            outcomes |= dict(zip(rest, found, strict=True))
-        return [outcomes[k] for k in range(len(jobs))]
+        call = self._begin(jobs, self._clock.now())
+        try:
+            return await self._finish(call)
+        except BaseException:
+            self._back(call)
+            raise
+
+    def run_all(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """`run_async` for a caller that is no coroutine: jobs that run as a whole need no event loop.
+
+        The others run in that of `q_store.waiting`. Raises as `run_async`, and RuntimeError in a coroutine of it.
+        """
+        call = self._begin(jobs, self._clock.last)  # a loop that may run here is not the pool's
+        try:
+            if all(whole for _, whole in call.assigned):
+                return list(self._compute(call).values())
+            return wait(self._finish(call))
+        except BaseException:
+            self._back(call)
+            raise
 
     async def aclose(self) -> None:
         """Cancel what is still on its way, and release connections; the store stays open."""
@@ -143,6 +157,9 @@ class Pool:
             await driver.aclose()
         for member in self._members.values():
             await member.backend.aclose()
+        if self._books is not None:
+            with suppress(StoreError, StorageError):
+                self._books.keep_time()
 
     async def __aenter__(self) -> Self:
         return self
@@ -161,23 +178,41 @@ class Pool:
         self.next_job += 1
         return self.next_job - 1
 
-    def _back(self, jobs: Sequence[Job], ordinals: Sequence[int]) -> None:
+    def _back(self, call: _Call) -> None:
         """The jobs of a failed call keep their ordinals, for when they are asked again."""
-        if self._books is not None:
-            self._broken |= {ordinal: digest(job) for ordinal, job in zip(ordinals, jobs, strict=True)}
-        if self.next_job == ordinals[-1] + 1:
-            self.next_job = ordinals[0]
+        with self._lock:
+            if self._books is not None:
+                self._broken |= {ordinal: digest(job) for ordinal, job in zip(call.ordinals, call.jobs, strict=True)}
+            if self.next_job == call.ordinals[-1] + 1:
+                self.next_job = call.ordinals[0]
 
-    def _at_once(self, job: Job, names: frozenset[str]) -> SyncExecutor | None:
-        """Who runs a job as a whole, in the caller: nobody else can help, or it takes less time than to ask them."""
-        able = [self._members[name] for name in self._members if name in names]
-        whole = [member for member in able if not member.recorded and member.at_once is not None]
-        if not whole:
-            return None
-        if len(able) == 1 or any(job.output not in member.backend.capabilities.outputs for member in able):
-            return whole[0].at_once
-        preferred = self._rank[whole[0].name] == min(self._rank[member.name] for member in able)
-        return whole[0].at_once if preferred and _is_quick(job) else None
+    def _begin(self, jobs: Sequence[Job], now: float) -> _Call:
+        """Who may run the jobs, who of them as a whole, and their ordinals; in any thread."""
+        needs = [needs_of(job) for job in jobs]
+        with self._lock:
+            return _Call(jobs, self._state.assign(needs, now), [self._number(job) for job in jobs])
+
+    def _compute(self, call: _Call) -> dict[int, Outcome]:
+        """Run what runs as a whole, by place."""
+        outcomes: dict[int, Outcome] = {}
+        for k, (_, name) in enumerate(call.assigned):
+            if name is not None and (executor := self._members[name].at_once) is not None:
+                if self._books is not None:
+                    self._books.on_time()
+                outcome = outcomes[k] = executor.run(call.jobs[k])
+                object.__setattr__(outcome, "source", name)  # it is new; a copy would take as long as all the rest here
+                if self._books is not None and not self._calls:  # they count the time themselves
+                    self._books.worked(outcome.seconds)
+        return outcomes
+
+    async def _finish(self, call: _Call) -> list[Outcome]:
+        outcomes = self._compute(call)
+        rest = [k for k in range(len(call.jobs)) if k not in outcomes]
+        if rest:
+            jobs, ordinals = [call.jobs[k] for k in rest], [call.ordinals[k] for k in rest]
+            found = await self._together(jobs, ordinals, [call.assigned[k][0] for k in rest])
+            outcomes |= zip(rest, found, strict=True)
+        return [outcomes[k] for k in range(len(call.jobs))]
 
     async def _together(
         self, jobs: Sequence[Job], ordinals: Sequence[int], chosen: Sequence[frozenset[str]]
@@ -230,7 +265,7 @@ class Pool:
             work.give_up(np.array([number]), gap)
         domains = work.noise_ids
         if domains and not self._state.settings.allow_mixed:
-            (names,) = self._state.choose([_needs(job)], domains[0])
+            (names,) = self._state.choose([needs_of(job)], domains[0])
         if job.reuse:
             _from_samples(books, ordinal, work, contents, [self._members[name] for name in sorted(names)])
         return names
@@ -345,18 +380,6 @@ def _books(store: Store | None, run: str | None, budget: Caps | Mapping[str | No
     for provider, each in caps.items():
         kept.budget.set(each, run=books.run, provider=provider)
     return books
-
-
-def _is_quick(job: Job) -> bool:
-    """Whether a simulation takes some hundredths of a second."""
-    shots = 0 if job.shots is None else int(np.max(job.shots))
-    circuits = job.rows * (2 * job.circuit.n_params if job.output is Output.SHIFTED else 1)
-    each: int = len(job.circuit.ops) * 2**job.circuit.n_qubits + shots
-    return circuits * each < _QUICK
-
-
-def _needs(job: Job) -> Needs:
-    return Needs(job.circuit.n_qubits, job.output, exact=job.shots is None)
 
 
 def _from_samples(books: Written, ordinal: int, work: Work, contents: Contents, members: Sequence[Member]) -> None:

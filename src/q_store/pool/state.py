@@ -32,9 +32,11 @@ from q_store.pool.members import Load, Member, MemberSpec, Needs, Standing, choo
 from q_store.pool.quota import Quota
 from q_store.pool.settings import PoolSettings
 from q_store.pool.slices import Flight, Ints, Parcel
+from q_store.pool.whole import at_once
 
 __all__ = ["PoolState", "Standing"]
 
+Assigned = list[tuple[frozenset[str], str | None]]
 _LATE = 3.0
 """A slice whose circuits a second member answered first counts as failed beyond this many times the expected time."""
 _CUT = 4
@@ -61,7 +63,9 @@ class PoolState:
         self._batches: dict[int, Batch] = {}
         self._flights: dict[int, Flight] = {}
         self._quota = Quota(self.settings.quota, self.settings.refill)
-        self._slices = 0
+        self._slices = self._events = 0
+        self._assigned: dict[tuple[Any, ...], Assigned] = {}
+        """What `assign` has said since the last event, by how many there were."""
         self._actions: list[Action] = []
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             Asked: self._asked,
@@ -89,6 +93,22 @@ class PoolState:
         specs = specs or [member.spec for member in self._members.values()]
         return choose(specs, jobs, score, noise_id, mixed=self.settings.allow_mixed)
 
+    def assign(self, jobs: Sequence[Needs], now: float) -> Assigned:
+        """For each job of a call who may run it, and who of them runs it as a whole, in the caller (None: `Asked`).
+
+        For any thread: it reads. Raises as `choose`.
+        """
+        call = (self._events, *jobs)
+        found = self._assigned.get(call)
+        if found is not None:
+            return found
+        found = []
+        for job, names in zip(jobs, self.choose(jobs), strict=True):
+            found.append((names, at_once(job, [self._members[name] for name in self._members if name in names], now)))
+        if all(whole for _, whole in found):  # time does not change that, events may
+            self._assigned[call] = found
+        return found
+
     def handle(self, event: Event, now: float) -> list[Action]:
         """What to do about an event at time `now`, in this order. Events of slices that ended are ignored.
 
@@ -98,9 +118,13 @@ class PoolState:
         """
         actions: list[Action] = []
         self._actions = actions
-        self._handlers[type(event)](event, now)
-        for batch in list(self._batches.values()):
-            self._serve(batch, now)
+        try:
+            self._handlers[type(event)](event, now)
+            for batch in list(self._batches.values()):
+                self._serve(batch, now)
+        finally:
+            self._events += 1
+            self._assigned.clear()
         wake = self._wake(now)
         if wake is not None:
             actions.append(Wake(wake))

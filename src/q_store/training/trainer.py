@@ -36,7 +36,7 @@ class Trainer:
         objective: what to minimise.
         settings: how.
         executor: a synchronous backend (`run`), driven without an event loop, or an asynchronous executor
-            (`run_async`).
+            (`run_async`); a pool is both (`run_all`).
         sinks: receive events; see `q_store.events`.
         checkpoints: where to keep checkpoints; None for nowhere.
         estimator: another gradient estimator than `settings.gradient` names.
