@@ -8,7 +8,7 @@ shares    real pools, clients and stores against emulators in this process, in v
           Free members are simulators; paid ones machines, 100 shots a circuit.
 overhead  processor time of this process. remote: a job through a pool with a store on the disk less the same through
           the bare client, by circuit. local: a gradient step of 960 circuits (`ring`, 16 images) through a pool of this
-          machine with a store, beside the bare engine.
+          machine with a store, beside the bare engine; in turn, some 1000 times.
 
 Exit code 1 when a limit is exceeded.
 """
@@ -32,6 +32,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the sites of the tests
 from tests.pool.pools import Site, epoch, opened, sweep
@@ -206,16 +207,24 @@ def moved(job: Job, seed: int) -> Job:
     return replace(job, params=np.random.default_rng(seed).normal(size=np.shape(job.params)))
 
 
-def processor(call: Callable[[Job], object], job: Job, repeats: int) -> list[float]:
-    """Processor seconds of each repetition, after one that does not count."""
-    taken = []
-    for seed in range(repeats + 1):
-        each = moved(job, seed)
-        gc.collect()
-        start = time.process_time()
-        call(each)
-        taken.append(time.process_time() - start)
-    return taken[1:]
+def taken(calls: list[Callable[[Job], object]], job: Job, rounds: int) -> npt.NDArray[np.float64]:
+    """Processor seconds [rounds, calls]: in each round all of them on the same new parameters, in random order."""
+    chance = np.random.default_rng(7)
+    seconds = np.zeros((rounds, len(calls)))
+    for call in calls:
+        call(job)
+    gc.collect()
+    gc.disable()
+    try:
+        for own in seconds:
+            each = moved(job, int(chance.integers(2**31)))
+            for k in chance.permutation(len(calls)).tolist():
+                start = time.process_time()
+                calls[k](each)
+                own[k] = time.process_time() - start
+    finally:
+        gc.enable()
+    return seconds
 
 
 def remote(repeats: int, folder: Path, *, paid: bool) -> tuple[float, float]:
@@ -249,23 +258,37 @@ def remote(repeats: int, folder: Path, *, paid: bool) -> tuple[float, float]:
     return median(bare[1:]) * scale, median(added)
 
 
-def local(repeats: int, folder: Path) -> tuple[float, float, float]:
-    """Milliseconds of a step by the engine, and the shares that a pool adds: as a whole, and in slices."""
+def local(repeats: int, folder: Path) -> list[Row]:
+    """A step by the engine, and what a pool adds: the median over rounds of the share in the same round."""
     job, engine = gradient_step(), LocalBackend()
     with Store(folder / "local.db") as store:
         service = LocalService(engine)
         whole = Pool([Member(name="here", backend=service, recorded=False, at_once=engine)], store)
         sliced = Pool([Member(name="here", backend=LocalService(engine), recorded=False)], store)
-        calls: list[Callable[[Job], object]] = [
-            engine.run,
-            lambda each: wait(whole.run_async([each])),
-            lambda each: wait(sliced.run_async([each])),
-        ]
-        taken = np.array([[min(processor(call, job, 3)) for call in calls] for _ in range(2 * repeats)])
+        short = taken(
+            [engine.run, lambda job: whole.run_all([job]), lambda job: waited(whole, job)], job, 200 * repeats
+        )
+        long = taken([engine.run, lambda job: waited(sliced, job)], job, 4 * repeats)
         wait(whole.aclose())
         wait(sliced.aclose())
-    bare, by_pool, by_slices = taken.min(axis=0)
-    return 1e3 * float(bare), float(by_pool / bare - 1), float(by_slices / bare - 1)
+    return [
+        Row("local step of 960 circuits, ms", 1e3 * float(np.median(short[:, 0])), note=f"{len(short)} rounds"),
+        share("pool and store, share of the local step", short[:, :2], LOCAL_SHARE),
+        share("the same where another thread waits for it", short[:, [0, 2]]),
+        share("the same where the step is cut into slices", long),
+    ]
+
+
+def waited(pool: Pool, job: Job) -> object:
+    """By the event loop in the other thread."""
+    return wait(pool.run_async([job]))
+
+
+def share(what: str, seconds: npt.NDArray[np.float64], limit: float | None = None) -> Row:
+    """What the second column adds to the first."""
+    least = seconds.min(axis=0)
+    added = float(np.median(seconds[:, 1] / seconds[:, 0])) - 1
+    return Row(what, added, limit, least=False, note=f"of the minima {least[1] / least[0] - 1:.3f}")
 
 
 def overhead(repeats: int) -> list[Row]:
@@ -279,13 +302,7 @@ def overhead(repeats: int) -> list[Row]:
                 Row(f"{what}: client and emulator, ms a circuit", bare),
                 Row(f"{what}: pool and store, ms a circuit", added, REMOTE_MS, least=False),
             ]
-        step, whole, sliced = local(repeats, Path(name))
-    return [
-        *rows,
-        Row("local step of 960 circuits, ms", step),
-        Row("pool and store, share of the local step", whole, LOCAL_SHARE, least=False),
-        Row("the same where the step is cut into slices", sliced),
-    ]
+        return [*rows, *local(repeats, Path(name))]
 
 
 def main() -> int:
