@@ -57,8 +57,9 @@ class Line(httpx.AsyncBaseTransport):
 class Site:
     """An emulator, the line to it, and a member of a pool that uses it."""
 
-    def __init__(self, name, *, backend="simulator", noise="ideal", member=None, settings=None, **emulator):
+    def __init__(self, name, *, backend="simulator", noise="ideal", member=None, settings=None, key=None, **emulator):
         self.name = name
+        self.key = f"{KEY}-{name}" if key is None else key
         self.emulator = Emulator(**{"seed": 1, **emulator})
         self.line = Line(self.emulator)
         self._client = {"backend": backend, "noise": noise, "jitter_seed": 1, "parallel": 1, **(settings or {})}
@@ -68,7 +69,7 @@ class Site:
     @property
     def member(self):
         """With a client of its own, as in a new process."""
-        client = IonQBackend(IonQSettings(key=f"{KEY}-{self.name}", url=URL, **self._client), self.line)
+        client = IonQBackend(IonQSettings(key=self.key, url=URL, **self._client), self.line)
         return Member(
             name=self.name,
             backend=client,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.pool.pools import Site, epoch, opened, run, sweep
 
+from q_store.backends.ionq import IonQSettings
 from q_store.backends.local import LocalBackend
 from q_store.emulator.clock import run_virtual
 from q_store.errors import BudgetError, InputError, PausedError
@@ -227,6 +228,45 @@ def test_what_was_sent_to_a_member_that_is_gone_is_not_bought_from_another():
     assert set(outcome.status.values()) == {Status.UNCERTAIN}
     assert "lost" in next(iter(outcome.error.values()))
     assert other.ledger["charged_circuits"] == 6 - len(outcome.status)
+
+
+def left_open(account, store, job):
+    """A run whose only member dies, with jobs on their way; circuits of them."""
+    with pytest.raises(PausedError):
+        dying([account], [job], lambda: setattr(account.line, "dead", True), 3.0, store, run="r", patience=60.0)
+    account.line.dead = False
+    return sum(ticket.circuits for ticket in store.tickets.open())
+
+
+def test_what_went_to_another_account_is_neither_looked_up_nor_bought_again():
+    """The member has the same name, target and price; its key is another one, whose list of jobs is empty."""
+    more = {"backend": "qpu.aria-1", "circuit_seconds": 1.0, "member": {"max_slice": 2, "max_in_flight": 2}}
+    old, new = (Site("qpu", key=f"key-of-{name}", **more) for name in ("old", "new"))
+    store = opened()
+    store.runs.start("train", {}, run="r")
+    job = sweep(10, shots=100, reuse=False)
+    open_ones = left_open(old, store, job)
+    for _ in range(2):
+        (outcome,), _ = run([new], [job], store, run="r")
+        assert set(outcome.status.values()) == {Status.UNCERTAIN}
+        assert len(outcome.status) == open_ones > 0
+        message = next(iter(outcome.error.values()))
+        assert "resume with the key and url of before" in message
+        assert "q-store cancel" in message
+        assert "key-of" not in message
+        assert {ticket.state for ticket in store.tickets.open()} == {State.UNCERTAIN}
+        assert 0 < new.ledger["charged_circuits"] < 10 - open_ones
+    (outcome,), _ = run([old], [job], store, run="r")
+    assert outcome.complete
+    assert old.ledger["charged_circuits"] + new.ledger["charged_circuits"] == 10
+
+
+def test_the_mark_of_an_account_gives_no_key_away():
+    one, two = (IonQSettings(key=key, url="https://u:p@service.test:81/v0.4").account for key in ("abc", "abd"))
+    assert one != two
+    assert one.startswith("service.test:81/v0.4 key ")
+    assert len(one.rpartition(" ")[2]) * 4 == 16  # bits
+    assert one != IonQSettings(key="abc", url="https://service.test:82/v0.4").account
 
 
 def test_a_cap_is_never_exceeded_and_leaves_a_run_to_resume():

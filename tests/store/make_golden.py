@@ -1,4 +1,4 @@
-"""Write golden/v1.db.gz, a small store of the current version: python -m tests.store.make_golden FILE.
+"""Write golden/vN.db.gz, a small store of the current version: python -m tests.store.make_golden FILE.
 
 Run it once for each version of the schema, and keep what it wrote for ever.
 """
@@ -39,6 +39,6 @@ def write(path):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "v1.db"
+        file = Path(folder) / "golden.db"
         write(file)
         Path(sys.argv[1]).write_bytes(gzip.compress(file.read_bytes(), mtime=0))

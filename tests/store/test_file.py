@@ -101,8 +101,8 @@ def test_a_fork_opens_a_store_of_its_own(path, monkeypatch):
 
 
 def test_a_newer_store_is_refused(path):
-    raw(closed(path), sql.SET_VERSION.format(2))
-    with pytest.raises(StoreError, match=r"version 1 or older at .*s\.db, got 2; .* upgrade"):
+    raw(closed(path), sql.SET_VERSION.format(3))
+    with pytest.raises(StoreError, match=r"version 2 or older at .*s\.db, got 3; .* upgrade"):
         Store(path)
 
 
@@ -352,11 +352,19 @@ def test_the_first_version_can_be_read_for_ever(path):
         assert store.budget.left("golden", "ionq", "money") == 7.25
 
 
-def test_the_schema_is_that_of_the_golden_file(path):
+@pytest.mark.parametrize("version", range(1, len(sql.MIGRATIONS) + 1))
+def test_the_schema_is_that_of_the_golden_file(path, version):
     """A change of the schema is a new migration, never an edit of an old one."""
-    path.write_bytes(gzip.decompress(GOLDEN.read_bytes()))
-    golden, new = (schema(Database(each, 0.0, migrations=sql.MIGRATIONS[:1])) for each in (path, None))
+    path.write_bytes(gzip.decompress(GOLDEN.with_name(f"v{version}.db.gz").read_bytes()))
+    golden, new = (schema(Database(each, 0.0, migrations=sql.MIGRATIONS[:version])) for each in (path, None))
     assert golden == new
+
+
+def test_a_ticket_of_version_1_names_no_account(path):
+    path.write_bytes(gzip.decompress(GOLDEN.read_bytes()))
+    with Store(path, clock=Clock()) as store:
+        (ticket,) = store.tickets.open()
+        assert (ticket.account, ticket.bought_again) == ("", False)
 
 
 def schema(opened):
@@ -371,9 +379,9 @@ def test_an_old_store_is_brought_up_to_date_in_one_step(path):
     newer = (*sql.MIGRATIONS, step)
     opened = Database(path, 7.0, migrations=newer)
     assert opened.rows("SELECT place FROM runs") == [("here",)]
-    assert opened.rows("SELECT version, at FROM migrations ORDER BY version")[1] == (2, 7.0)
+    assert opened.rows("SELECT version, at FROM migrations ORDER BY version")[2] == (3, 7.0)
     opened.close()
-    with pytest.raises(StoreError, match="got 2"):
+    with pytest.raises(StoreError, match="got 3"):
         Store(path)
 
 

@@ -17,7 +17,7 @@ from q_store.apps.request import stored
 from q_store.apps.shelf import SHOWN, named, opened
 from q_store.backends.base import Ticket
 from q_store.errors import ConfigError, RunError, StoreError
-from q_store.pool.attach import Attachment
+from q_store.pool.attach import Attachment, estranged
 from q_store.pool.books import Written
 from q_store.pool.watch import Watch
 from q_store.store import Amounts, Run, State, Store, StoredTicket
@@ -78,6 +78,9 @@ def _cancel(shelf: Store, run: str, chosen: Sequence[StoredTicket], given: Seque
 async def _end(shelf: Store, run: str, chosen: Sequence[StoredTicket], found: Crew) -> None:
     """Ask the service to cancel, then bring the tickets to their end as a resumed run would."""
     members = {member.name: member for member in found.members}
+    for ticket in chosen:
+        if why := estranged(ticket, members[ticket.backend]):
+            raise ConfigError(f"{ticket.fingerprint[:SHOWN]}: {why}")
     for ticket in chosen:
         if ticket.remote_id is not None:
             await members[ticket.backend].backend.cancel([Ticket(ticket.fingerprint, ticket.remote_id)])

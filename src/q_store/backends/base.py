@@ -11,7 +11,7 @@ import enum
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +142,15 @@ class Found(enum.Enum):
     """The service surely never accepted it: it may be sent again."""
     UNKNOWN = "unknown"
     """It cannot be told: sending again could pay twice."""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A backend that knows which account of which service it uses."""
+
+    @property
+    def account(self) -> str:
+        """A name for both that gives no key away; another one for another account or service."""
 
 
 class Backend(Protocol):

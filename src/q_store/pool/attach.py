@@ -1,7 +1,8 @@
 """Taking up what an earlier process left: its open tickets, before anything new is sent.
 
 A ticket with an id is waited for and fetched. One without is looked up at the service: found, it is fetched; surely
-never accepted, it is closed, and its circuits are asked for again; otherwise it is UNCERTAIN and stays so.
+never accepted, it is closed, and its circuits are asked for again; otherwise it is UNCERTAIN and stays so. One that was
+sent with another key, or to another address, is not looked up: where it is not, it would be found absent.
 """
 
 from __future__ import annotations
@@ -51,9 +52,13 @@ class Attachment:
             RunError: where another process is at work on the run. PausedError: where a service is out of reach.
         """
         await self._alone()
-        self.books.store.tickets.adopt(self._ours)
-        mine = [ticket for ticket in self._open() if self._ours(ticket) and ticket.fingerprint not in self.busy]
-        await together([self._take_up(ticket) for ticket in mine if ticket.owner == self.books.store.tickets.owner])
+        tickets = self.books.store.tickets
+        tickets.adopt(lambda ticket: ticket.run == self.books.run and self._can(ticket))
+        own = [ticket for ticket in self._open() if self._can(ticket) and ticket.owner == tickets.owner]
+        for ticket in own:
+            if why := estranged(ticket, self.members[ticket.backend]):
+                self.books.uncertain(ticket.fingerprint, why)
+        await together([self._take_up(each) for each in own if self._reads(each) and each.fingerprint not in self.busy])
         gaps: Gaps = {}
         for ticket in self._open():
             if ticket.fingerprint not in self.busy and ticket.numbers is not None:
@@ -63,11 +68,12 @@ class Attachment:
 
     async def others(self) -> None:
         """Bring tickets of other runs to their end that nobody looks after; what fails is left as it is."""
-        adopted = self.books.store.tickets.adopt(lambda ticket: ticket.run != self.books.run and self._can(ticket))
+        adopted = self.books.store.tickets.adopt(lambda ticket: ticket.run != self.books.run and self._reads(ticket))
         await asyncio.gather(*(self._take_up(ticket) for ticket in adopted), return_exceptions=True)
 
-    def _ours(self, ticket: StoredTicket) -> bool:
-        return ticket.run == self.books.run and self._can(ticket)
+    def _reads(self, ticket: StoredTicket) -> bool:
+        """Whether a member can look the slice up."""
+        return self._can(ticket) and not estranged(ticket, self.members[ticket.backend])
 
     def _can(self, ticket: StoredTicket) -> bool:
         """Whether a member is the one that the slice was sent to: its name may have got another meaning."""
@@ -152,3 +158,17 @@ class Attachment:
                     ) from error
             await asyncio.sleep(pause)
             pause = min(_LONGEST, 2 * pause)
+
+
+def estranged(ticket: StoredTicket, member: Member) -> str:
+    """Why a ticket cannot be looked up by the member of its name, and what to do; empty where it can.
+
+    Another account does not have the job, which proves nothing.
+    """
+    if not ticket.account or not member.account or ticket.account == member.account:
+        return ""
+    return (
+        f"sent by {ticket.backend} to the account {ticket.account}, which is now {member.account}: not looked up "
+        "there, and not bought again; resume with the key and url of before, or, where that is gone, settle it by the "
+        f"list of jobs of that account: q-store cancel {ticket.fingerprint} --paid MONEY"
+    )

@@ -154,6 +154,7 @@ class Written:
             member.price.of(part),
             member.price.currency,
             sending.claim,
+            member.account,
         )
         return self.store.tickets.intend(intent)
 

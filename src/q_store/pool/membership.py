@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from q_store.backends.base import Backend, Slice
+from q_store.backends.base import Accountable, Backend, Slice
 from q_store.circuits.circuit import PREPARE, Circuit
 from q_store.errors import ConfigError
 from q_store.jobs import EXACT_ONLY, Capabilities, SyncExecutor
@@ -123,6 +123,11 @@ class Member:
     def charges(self) -> str:
         """The provider."""
         return self.name if self.provider is None else self.provider
+
+    @property
+    def account(self) -> str:
+        """Of the service, without giving its key away; empty where the backend does not say."""
+        return self.backend.account if isinstance(self.backend, Accountable) else ""
 
     @property
     def shared(self) -> Domain:

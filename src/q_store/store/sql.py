@@ -69,7 +69,9 @@ VERSION_1 = (
         run INTEGER NOT NULL, provider TEXT NOT NULL, money INTEGER, currency TEXT NOT NULL, shots INTEGER,
         circuits INTEGER, seconds REAL, PRIMARY KEY(run, provider)) WITHOUT ROWID""",
 )
-MIGRATIONS = (VERSION_1,)
+# which account of the service a slice was sent to; '' for those of version 1
+VERSION_2 = ("ALTER TABLE tickets ADD COLUMN account TEXT NOT NULL DEFAULT ''",)
+MIGRATIONS = (VERSION_1, VERSION_2)
 """MIGRATIONS[v] leads from version v to v + 1."""
 
 # ------------------------------------------------------------------------------------------------------ the file itself
@@ -138,14 +140,14 @@ PUT_ENTRY = """INSERT INTO journal(run, job, number, source, shots, weights) VAL
 
 _TICKET = """SELECT t.id, fingerprint, r.id, t.run, t.job, provider, backend, t.origin, lower(hex(o.circuit)), o.domain,
     n_qubits, t.shots, t.seed, circuits, numbers, keys, flips, money, currency, reserved_shots, reserved_circuits,
-    state, remote_id, owner, lease, times, reason, created
+    state, remote_id, owner, lease, times, reason, created, account
     FROM tickets t JOIN runs r ON r.number = t.run JOIN origins o ON o.id = t.origin
     JOIN jobs j ON j.run = t.run AND j.job = t.job"""
 ADD_TICKET = """INSERT INTO tickets(
     fingerprint, run, job, provider, backend, origin, shots, seed, circuits, numbers, keys, flips, money, currency,
-    reserved_shots, reserved_circuits, state, owner, lease, times, reason, created)
+    reserved_shots, reserved_circuits, state, owner, lease, times, reason, created, account)
     VALUES (:fingerprint, :run, :job, :provider, :backend, :origin, :shots, :seed, :circuits, :numbers, :keys, :flips,
-    :money, :currency, :reserved_shots, :reserved_circuits, 'INTENT', :owner, :lease, :times, '', :created)"""
+    :money, :currency, :reserved_shots, :reserved_circuits, 'INTENT', :owner, :lease, :times, '', :created, :account)"""
 GET_TICKET = f"{_TICKET} WHERE fingerprint = :fingerprint"
 CHARGES_OF_RUN = """SELECT fingerprint, c.money, c.shots, c.circuits FROM charges c JOIN tickets t ON t.id = c.ticket
     WHERE t.run = :run"""
@@ -160,13 +162,14 @@ RELEASE_LEASES = f"UPDATE tickets SET lease = 0 WHERE owner = :owner AND state I
 RELEASE_ALL_LEASES = f"UPDATE tickets SET lease = 0 WHERE lease > 0 AND state IN {OPEN_STATES}"
 MOVE_TICKET = """UPDATE tickets SET state = :state, remote_id = :remote_id, lease = :lease, times = :times,
     reason = :reason WHERE id = :id"""
+NOTE_TICKET = "UPDATE tickets SET times = :times, reason = :reason WHERE id = :id"
 SHRINK_TICKET = """UPDATE tickets SET money = money - :money, reserved_shots = reserved_shots - :shots,
     reserved_circuits = reserved_circuits - :circuits WHERE id = :id"""
 SET_ASIDE = """INSERT INTO tickets(
     fingerprint, run, job, provider, backend, origin, shots, seed, circuits, numbers, keys, flips, money, currency,
-    reserved_shots, reserved_circuits, state, remote_id, owner, lease, times, reason, created)
+    reserved_shots, reserved_circuits, state, remote_id, owner, lease, times, reason, created, account)
     SELECT :fingerprint, run, job, provider, backend, origin, shots, seed, :count, :numbers, NULL, NULL, :money,
-    currency, :shots, :circuits, 'UNCERTAIN', remote_id, owner, 0, times, :reason, created FROM tickets
+    currency, :shots, :circuits, 'UNCERTAIN', remote_id, owner, 0, times, :reason, created, account FROM tickets
     WHERE id = :id"""
 CLOSE_TICKET = """UPDATE tickets SET state = :state, times = :times, reason = :reason, numbers = NULL, keys = NULL,
     flips = NULL WHERE id = :id"""

@@ -18,6 +18,8 @@ from q_store.store.measured import Ints
 from q_store.store.packing import unpack_numbers
 from q_store.store.plain import from_text
 
+BOUGHT_AGAIN = "bought_again"
+"""Among the times of a ticket: when its circuits were bought elsewhere, as nobody knew what became of them."""
 REST = "/rest"
 """Ends the fingerprint of circuits that were set aside."""
 
@@ -53,6 +55,7 @@ class Intent:
         keys: of its circuits; None: results go into the journal only.
         reserve: the most that may be charged. currency: of the money.
         claim: whether others that want the same circuits should wait for this one.
+        account: of the service, see `pool.membership.Member.account`.
     """
 
     part: Slice
@@ -65,6 +68,7 @@ class Intent:
     reserve: Amounts = field(default_factory=Amounts)
     currency: str = "USD"
     claim: bool = True
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class StoredTicket:
     """A ticket as the store has it.
 
     Attributes:
-        fingerprint: of the slice. run, job, provider, backend, domain, currency: as in `Intent`.
+        fingerprint: of the slice. run, job, provider, backend, domain, currency, account: as in `Intent`.
         circuit: digest of the structure. n_qubits, shots, seed: of the slice. circuits: S.
         numbers, keys, flips: [S] each, None where there are none or the ticket is closed.
         reserved: while it is open. state, remote_id, reason: how it stands.
@@ -116,6 +120,12 @@ class StoredTicket:
     created: float
     run_number: int
     origin: int
+    account: str = ""
+
+    @property
+    def bought_again(self) -> bool:
+        """Whether its circuits were bought elsewhere, as nobody knew what became of them."""
+        return BOUGHT_AGAIN in self.times
 
     @property
     def is_rest(self) -> bool:
@@ -134,7 +144,7 @@ def from_row(row: tuple[Any, ...]) -> StoredTicket:
     """The ticket of a row of `sql.GET_TICKET`."""
     (number, fingerprint, run, run_number, job, provider, backend, origin, circuit, domain, n_qubits, shots, seed,
      circuits, numbers, keys, flips, money, currency, reserved_shots, reserved_circuits, state, remote_id, owner, lease,
-     times, reason, created) = row  # fmt: skip
+     times, reason, created, account) = row  # fmt: skip
     return StoredTicket(
         number=number,
         fingerprint=fingerprint,
@@ -162,4 +172,5 @@ def from_row(row: tuple[Any, ...]) -> StoredTicket:
         times=from_text(times),
         reason=reason,
         created=created,
+        account=account,
     )

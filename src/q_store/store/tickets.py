@@ -26,7 +26,7 @@ from q_store.store.packing import pack_numbers
 from q_store.store.plain import to_text
 from q_store.store.runs import Runs
 from q_store.store.samples import Samples
-from q_store.store.ticket import REST, Held, Intent, State, StoredTicket, from_row
+from q_store.store.ticket import BOUGHT_AGAIN, REST, Held, Intent, State, StoredTicket, from_row
 
 _STEPS = {
     State.INTENT: {State.SENT, State.UNCERTAIN, State.FAILED, State.CANCELLED},
@@ -117,6 +117,7 @@ class Tickets:
         reason: str = "",
         times: Mapping[str, float] | None = None,
         max_age: float | None = None,
+        extra: Sequence[int] = (),
     ) -> Measured | None:
         """Close a ticket: samples, journal, charge and state in one transaction.
 
@@ -128,6 +129,8 @@ class Tickets:
             reason: why it is FAILED or CANCELLED.
             times: more of them, by name.
             max_age: of samples that these may be added to, see `Samples.merge`.
+            extra: places of circuits that the run has from elsewhere: kept as samples, but not in the journal, which a
+                resumed run must find as it was.
 
         Returns:
             What was kept, a row for each circuit. Use this rather than `answer`, as a resumed run will; where the
@@ -140,7 +143,7 @@ class Tickets:
             raise InputError(f"expected DONE, FAILED or CANCELLED to close a ticket with, got {state.value}")
         with self._database.write():
             ticket = self._mine(fingerprint, state)
-            measured = None if answer is None else self._keep(ticket, answer, max_age)
+            measured = None if answer is None else self._keep(ticket, answer, max_age, extra)
             if charge is None:
                 charge = Amounts() if answer is None else _charged(answer)
             self._budget.hold(
@@ -171,6 +174,20 @@ class Tickets:
             numbers = pack_numbers(ticket.numbers[list(places)])
             self._database.run(sql.SHRINK_TICKET, {"id": ticket.number, **share})
             self._database.run(sql.SET_ASIDE, {"id": ticket.number, **share, **own, "numbers": numbers})
+
+    def bought_again(self, fingerprint: str, reason: str) -> None:
+        """Note of a ticket, and of what was set aside of it, that its circuits are bought elsewhere.
+
+        It stays open as far as it is: what still comes of it is kept. Others need not wait for it any more.
+        """
+        with self._database.write():
+            for each in (fingerprint, fingerprint + REST):
+                found = self._database.row(sql.GET_TICKET, {"fingerprint": each})
+                ticket = None if found is None else from_row(found)
+                if ticket is not None and ticket.state.is_open:
+                    times = to_text({**ticket.times, BOUGHT_AGAIN: self._clock()})
+                    self._database.run(sql.NOTE_TICKET, {"id": ticket.number, "times": times, "reason": reason})
+                    self._database.run(sql.DROP_CLAIMS, {"id": ticket.number})
 
     def charged(self, run: str, job: int) -> Amounts:
         """What a job was charged so far; money in whatever currencies."""
@@ -258,6 +275,7 @@ class Tickets:
             "lease": now + self._lease,
             "times": to_text({}),
             "created": now,
+            "account": intent.account,
         }
         self._database.run(sql.ADD_TICKET, values)
 
@@ -288,7 +306,7 @@ class Tickets:
             }
             self._database.run(sql.MOVE_TICKET, values)
 
-    def _keep(self, ticket: StoredTicket, answer: Answer, max_age: float | None) -> Measured:
+    def _keep(self, ticket: StoredTicket, answer: Answer, max_age: float | None, extra: Sequence[int]) -> Measured:
         if ticket.numbers is None or len(answer.distributions) != ticket.circuits:
             raise InputError(f"expected an answer of {ticket.circuits} rows, got {len(answer.distributions)}")
         shots = ticket.shots if answer.sampled else EXACT
@@ -297,7 +315,8 @@ class Tickets:
         answered = ~np.isin(np.arange(ticket.circuits), list(answer.missing))
         measured = Measured.of(answer.distributions, shots).only(answered)
         source = Source(ticket.backend, ticket.domain.noise_id)
-        self._journal.add(ticket.run, ticket.job, ticket.numbers, measured, source)
+        asked = measured.only(~np.isin(np.arange(ticket.circuits), extra))
+        self._journal.add(ticket.run, ticket.job, ticket.numbers, asked, source)
         if ticket.keys is not None:
             self._samples.add(ticket.keys, measured, ticket.origin, max_age)
         return measured

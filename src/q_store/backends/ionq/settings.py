@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -28,6 +30,8 @@ MOST_QUBITS = 62
 """Of a QPU that is not listed above: a measured state fits a signed 64-bit integer; the service knows its own limit."""
 _DAY = 86_400.0
 _MINUTE = 60.0
+_MARK = 4
+"""Hexadecimal digits that stand for a key."""
 URL = "https://api.ionq.co/v0.4"
 KEY_VARIABLE, KEY_FILE_VARIABLE, URL_VARIABLE = "IONQ_API_KEY", "IONQ_API_KEY_FILE", "IONQ_API_URL"
 _MISSING_KEY = f"expected an API key, got none; set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it"
@@ -157,6 +161,20 @@ class IonQSettings(BaseModel):
             return IDEAL
         name = f"ionq:{self.backend}:{self.noise}" if self.is_simulator else f"ionq:{self.backend}"
         return f"{name}:debiased" if self.debiasing else name
+
+    @property
+    def account(self) -> str:
+        """Which account of which service: the address, and a mark of the key, as `api.ionq.co/v0.4 key 3fa9`.
+
+        The mark goes into stores, which are copied and shared, and a hash of a key that somebody made short can be
+        guessed, with whatever salt, as that would lie beside it. So it is 16 bits of the hash: whoever tries keys finds
+        one of 65,536 to fit, and learns no more than these 16 bits of perhaps 128; two keys look alike as seldom. The
+        address is in the hash, so that one key at two services bears two marks.
+        """
+        parts = urlsplit(self.url)
+        place = f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+        own = hashlib.sha256(f"q-store account {place} {self.key.get_secret_value()}".encode())
+        return f"{place} key {own.hexdigest()[:_MARK]}"
 
     @property
     def longest_interval(self) -> float:

@@ -55,6 +55,11 @@ class IonQBackend:
         """Calls beside jobs: backends, prices, sessions."""
         self._family_known = settings.gateset != "native" or settings.is_simulator
 
+    @property
+    def account(self) -> str:
+        """See `IonQSettings.account`."""
+        return self.settings.account
+
     def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> list[Slice]:
         """The slices of a job; see `backends.base.Backend`.
 
