@@ -68,9 +68,8 @@ class AngleTable:
         if not self.uses_data:
             angles = self.constant + theta @ self.theta.T
         elif len(theta) == 1:
-            slopes = self.x.copy()  # at fixed parameters bilinear entries are linear in the data
-            np.add.at(slopes, (self.slot, self.feature), self.weight * theta[0, self.param])
-            angles = self.constant + self.theta @ theta[0] + x @ slopes.T
+            # at fixed parameters bilinear entries are linear in the data
+            angles = self.constant + self.theta @ theta[0] + x @ self.data_slopes(theta[0]).T
         elif len(x) == 1:
             angles = self.constant + self.x @ x[0] + theta @ self._slopes(x[0]).T
         else:
@@ -88,6 +87,12 @@ class AngleTable:
             return d_angles @ self._slopes(x[0])
         terms = d_angles[:, self.slot] * x[:, self.feature] * self.weight
         return np.asarray(d_angles @ self.theta + terms @ self._to_param)
+
+    def data_slopes(self, theta: Reals) -> Reals:
+        """d angle / d x at parameters theta[P], [A, D]."""
+        out = self.x.copy()
+        np.add.at(out, (self.slot, self.feature), self.weight * theta[self.param])
+        return out
 
     def jacobian(self, x: Reals) -> Reals:
         """d angle / d theta, [R, A, P], for x[R, D]."""

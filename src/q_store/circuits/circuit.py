@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -100,6 +100,8 @@ class Circuit:
         n_params: P; parameters that no gate uses are allowed and have gradient zero.
         n_features: D, the number of data columns, amplitudes of a leading `prepare` included.
         ops: the operations in time order.
+        layers: (first, last + 1) operation of every whole layer, in the order in which a shallower circuit keeps them;
+            see `circuits.layers`. A remark about the circuit, not part of it: what rewrites operations drops it.
 
     Raises:
         CircuitError, GateError: for a qubit, parameter or feature out of range, a repeated qubit, an unknown gate, a
@@ -110,6 +112,7 @@ class Circuit:
     n_params: int
     n_features: int
     ops: tuple[Op, ...]
+    layers: tuple[tuple[int, int], ...] = field(default=(), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.n_qubits < 1:
@@ -130,12 +133,14 @@ class Circuit:
 
     def __add__(self, other: Circuit) -> Circuit:
         """This circuit, then the other, over the SAME parameters and features."""
-        return Circuit(
+        joined = Circuit(
             max(self.n_qubits, other.n_qubits),
             max(self.n_params, other.n_params),
             max(self.n_features, other.n_features),
             self.ops + other.ops,
         )
+        behind = len(self.ops)
+        return joined.layered([*self.layers, *((first + behind, last + behind) for first, last in other.layers)])
 
     def shifted(self, params: int = 0, features: int = 0) -> Circuit:
         """The circuit with every parameter and feature index moved up, to be joined behind another one."""
@@ -149,7 +154,26 @@ class Circuit:
             )
             for op in self.ops
         )
-        return Circuit(self.n_qubits, self.n_params + params, self.n_features + features, ops)
+        return Circuit(self.n_qubits, self.n_params + params, self.n_features + features, ops).layered(self.layers)
+
+    def layered(self, layers: Iterable[tuple[int, int]]) -> Circuit:
+        """The same circuit with whole layers: (first, last + 1) operation of each, in the order of keeping them.
+
+        Raises:
+            CircuitError: for a layer that is empty, out of range, holds the preparation or overlaps with another.
+        """
+        chosen = tuple((int(first), int(last)) for first, last in layers)
+        least = 1 if self.prepare else 0
+        ends = [least, *(end for layer in sorted(chosen) for end in layer), len(self.ops)]
+        if ends != sorted(ends) or any(first == last for first, last in chosen):
+            msg = (
+                f"expected separate layers of one operation or more in {least}..{len(self.ops)}, got {list(chosen)}; "
+                "a layer is (first, last + 1) of its operations, the preparation in none"
+            )
+            raise CircuitError(msg)
+        copy = replace(self)
+        object.__setattr__(copy, "layers", chosen)
+        return copy
 
     @property
     def prepare(self) -> Op | None:

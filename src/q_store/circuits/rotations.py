@@ -149,13 +149,19 @@ def live(rotations: list[Rotation], observed: list[Pauli]) -> list[Rotation]:
 
 
 def measured_frame(frame: Frame) -> tuple[list[Rotation], list[Pauli]]:
-    """Make the images of Z_0..Z_{n-1} diagonal.
-
-    Returns at most n constant rotations to append and the n diagonal strings (with sign) whose eigenvalues are then the
-    measured bits. Each step takes a string S with an X part, a Z_b that anticommutes with it, and turns S into Z_b by a
-    quarter turn about i S Z_b.
+    """At most n constant rotations to append, and the n diagonal strings (with sign) whose eigenvalues are then the
+    measured bits: see `diagonalised`.
     """
-    images = list(frame.z)
+    return diagonalised(list(frame.z))
+
+
+def diagonalised(strings: list[Pauli]) -> tuple[list[Rotation], list[Pauli]]:
+    """Constant rotations, at most n, that make commuting strings diagonal, and what the strings become, with sign.
+
+    Each step takes a string S with an X part, a Z_b that anticommutes with it, and turns S into Z_b by a quarter turn
+    about i S Z_b; what is diagonal already commutes with S and Z_b, and stays.
+    """
+    images = list(strings)
     basis: list[Rotation] = []
     for k in range(len(images)):
         reduced = images[k]

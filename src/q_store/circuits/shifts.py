@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +108,20 @@ class ShiftRules:
     def site(self) -> Ints:
         """[T], the site that is moved."""
         return self.column - (0 if self.plain else self.n_params)
+
+    @cached_property
+    def touches(self) -> npt.NDArray[np.bool_]:
+        """[S, P]: whether the angle of a site depends on a parameter."""
+        if self.table is None:
+            return np.eye(self.n_sites, self.n_params, dtype=bool)
+        out = self.table.theta != 0
+        out[self.table.slot, self.table.param] = True
+        return out
+
+    def only(self, params: Ints) -> ShiftRules:
+        """The rules of the sites that these parameters move; their derivatives, and no others, are complete."""
+        kept = self.touches[:, params].any(axis=1)[self.site]
+        return replace(self, column=self.column[kept], shift=self.shift[kept], coefficient=self.coefficient[kept])
 
     def rows(self, params: Reals) -> Reals:
         """Parameter rows [K * T, P or P + S] of `circuit` for params[K, P]; row k * T + t is shift t of row k."""

@@ -7,7 +7,7 @@ amplitude preparation has no parameters and these ansätze no features.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, count
+from itertools import accumulate, combinations, count
 
 from q_store.circuits.angle import Angle, theta, x
 from q_store.circuits.circuit import Circuit, Op, cnot, cz, op, rotation
@@ -56,10 +56,11 @@ def hardware_efficient(
     for _ in range(layers):
         ops += [op(name, q, angles=[theta(next(numbers))]) for name in names for q in range(n_qubits)]
         ops += [_entangle(entangler, p, q, numbers) for p, q in edges]
+    inside = len(ops)
     if final_rotations:
         ops += [op(name, q, angles=[theta(next(numbers))]) for name in names for q in range(n_qubits)]
     _known("entangler", entangler, ENTANGLERS)
-    return Circuit(n_qubits, next(numbers), 0, tuple(ops))
+    return Circuit(n_qubits, next(numbers), 0, tuple(ops)).layered(_equal_layers(layers, inside))
 
 
 def reuploading(
@@ -108,9 +109,10 @@ def reuploading(
     for _ in range(layers):
         ops += [op(name, q, angles=[loaded()]) for name in names for q in range(n_qubits)]
         ops += [_entangle(entangler, p, q, numbers) for p, q in edges]
+    inside = len(ops)
     ops += [op(name, q, angles=[loaded()]) for name in final for q in range(n_qubits)]
     _known("entangler", entangler, ENTANGLERS)
-    return Circuit(n_qubits, next(numbers), n_features, tuple(ops))
+    return Circuit(n_qubits, next(numbers), n_features, tuple(ops)).layered(_equal_layers(layers, inside))
 
 
 def so4_block(p: int, q: int, first_param: int = 0) -> tuple[Op, ...]:
@@ -139,6 +141,7 @@ def so4_layers(
     """SO(4) blocks along the matchings of `round_robin`, the last layer on the last, then RY on the measured qubits.
 
     A block that cannot influence the measured qubits is left out; `blocks` trims the first layer to reach that number.
+    A shallower circuit keeps the last layers, which is `so4_layers` with fewer of them.
 
     Args:
         n_qubits: n, 2 or more.
@@ -156,14 +159,17 @@ def so4_layers(
     """
     _at_least("n_qubits", n_qubits, 2)
     last = _measured(n_qubits, measured)
-    chosen = _cone(n_qubits, layers, blocks, last)
+    behind = _cone(n_qubits, layers, blocks, last)
+    chosen = [pair for layer in reversed(behind) for pair in layer]
     ops: list[Op] = []
     for k, (p, q) in enumerate(chosen):
         ops += so4_block(p, q, 4 * k)
-    first = 4 * len(chosen)
+    first, blocked = 4 * len(chosen), len(ops)
     if final_rotations:
         ops += [op("ry", q, angles=[theta(first + k)]) for k, q in enumerate(last)]
-    return Circuit(n_qubits, first + len(last) * final_rotations, 0, tuple(ops))
+    ends = [blocked, *(blocked - 4 * count for count in accumulate(len(layer) for layer in behind))]
+    circuit = Circuit(n_qubits, first + len(last) * final_rotations, 0, tuple(ops))
+    return circuit.layered(zip(ends[1:], ends, strict=False))
 
 
 def pairs(n_qubits: int, entanglement: str, stride: int = 1) -> list[tuple[int, int]]:
@@ -204,8 +210,10 @@ def round_robin(n_qubits: int) -> list[list[tuple[int, int]]]:
     return matchings
 
 
-def _cone(n_qubits: int, layers: int | None, blocks: int | None, measured: Sequence[int]) -> list[tuple[int, int]]:
-    """The blocks in time order, found from the end: they share a qubit with the measured ones or with a later block."""
+def _cone(
+    n_qubits: int, layers: int | None, blocks: int | None, measured: Sequence[int]
+) -> list[list[tuple[int, int]]]:
+    """The blocks by layers, the last layer first: they share a qubit with the measured ones or with a later block."""
     if layers is None and blocks is None:
         msg = "expected layers, blocks or both, got neither; so4_layers(5, blocks=25), for example"
         raise CircuitError(msg)
@@ -213,19 +221,27 @@ def _cone(n_qubits: int, layers: int | None, blocks: int | None, measured: Seque
     _at_least("blocks", 0 if blocks is None else blocks, 0)
     matchings = round_robin(n_qubits)
     cone = set(measured)
-    chosen: list[tuple[int, int]] = []
-    before = 0  # blocks behind the first layer
+    chosen: list[list[tuple[int, int]]] = []
+    before = found = 0  # blocks behind the first layer, and all
     for k in count() if layers is None else range(layers):
-        if layers is None and len(chosen) >= (blocks or 0):
+        if layers is None and found >= (blocks or 0):
             break
-        before = len(chosen)
         kept = [pair for pair in matchings[-1 - k % len(matchings)] if cone & set(pair)]
-        chosen += reversed(kept)
+        before, found = found, found + len(kept)
+        chosen.append(kept)
         cone.update(*kept)
-    if blocks is not None and not (before < blocks <= len(chosen) or blocks == len(chosen)):
-        msg = f"expected {before + 1}..{len(chosen)} blocks for {layers} layers, got {blocks}; leave out `layers`"
+    if blocks is not None and not (before < blocks <= found or blocks == found):
+        msg = f"expected {before + 1}..{found} blocks for {layers} layers, got {blocks}; leave out `layers`"
         raise CircuitError(msg)
-    return chosen[:blocks][::-1]
+    if blocks is not None and blocks < found:
+        chosen[-1] = chosen[-1][found - blocks :]  # the last ones of the first layer stay
+    return [layer for layer in chosen if layer]
+
+
+def _equal_layers(layers: int, ops: int) -> list[tuple[int, int]]:
+    """The first `ops` operations in equal parts, in time order."""
+    size = ops // layers if layers else 0
+    return [(k * size, (k + 1) * size) for k in range(layers)]
 
 
 def _measured(n_qubits: int, measured: Sequence[int] | None) -> tuple[int, ...]:
