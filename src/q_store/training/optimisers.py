@@ -2,12 +2,11 @@
 
 `step` changes `vector` and `state` in place. `rates[N]` is the learning rate of each entry, so groups cost nothing;
 `decay` is the decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101): vector *= 1 - rates * decay, before
-the step.
+the step. An entry whose rate is 0 does not move; where entries may rest so, Adam counts the steps of each.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,8 +22,8 @@ State = dict[str, npt.NDArray[Any]]
 class Optimiser(Protocol):
     """A rule for one step."""
 
-    def start(self, size: int) -> State:
-        """The state before the first step, for a vector of this length."""
+    def start(self, size: int, *, resting: bool = False) -> State:
+        """The state before the first step, for a vector of this length; `resting`: rates may be 0."""
 
     def step(self, vector: Reals, gradient: Reals, rates: Reals, state: State, decay: Reals | None = None) -> None:
         """One step, in place."""
@@ -41,14 +40,14 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
 
-    def start(self, size: int) -> State:
+    def start(self, size: int, *, resting: bool = False) -> State:
         """m = v = 0, t = 0."""
-        return {"m": np.zeros(size), "v": np.zeros(size), "t": np.zeros((), dtype=np.int64)}
+        return {"m": np.zeros(size), "v": np.zeros(size), "t": np.zeros(size if resting else (), dtype=np.int64)}
 
     def step(self, vector: Reals, gradient: Reals, rates: Reals, state: State, decay: Reals | None = None) -> None:
         """See the class."""
         m, v, t = state["m"], state["v"], state["t"]
-        t += 1
+        t += 1 if t.ndim == 0 else rates > 0
         m *= self.beta1
         m += (1 - self.beta1) * gradient
         v *= self.beta2
@@ -56,11 +55,12 @@ class Adam:
         if decay is not None:
             vector *= 1 - rates * decay
         root = np.sqrt(v)
-        root *= 1 / math.sqrt(1 - self.beta2 ** int(t))
+        steps = int(t) if t.ndim == 0 else np.maximum(t, 1)
+        root *= 1 / np.sqrt(1 - self.beta2**steps)
         root += self.epsilon
         move = m * rates
         move /= root
-        move *= 1 / (1 - self.beta1 ** int(t))
+        move *= 1 / (1 - self.beta1**steps)
         vector -= move
 
 
@@ -70,7 +70,7 @@ class SGD:
 
     momentum: float = 0.0
 
-    def start(self, size: int) -> State:
+    def start(self, size: int, *, resting: bool = False) -> State:  # noqa: ARG002
         """u = 0."""
         return {"u": np.zeros(size)}
 
@@ -84,16 +84,17 @@ class SGD:
         vector -= rates * u
 
 
-OPTIMISERS = ("adam", "sgd")
+ROTOSOLVE = "rotosolve"
+OPTIMISERS = ("adam", "sgd", ROTOSOLVE)
 
 
 def optimiser(name: str, momentum: float = 0.9, beta2: float = 0.999) -> Optimiser:
-    """The optimiser of this name; `momentum` is beta1 of Adam.
+    """The optimiser of this name; `momentum` is beta1 of Adam. With `rotosolve` it is Adam, of the readout alone.
 
     Raises:
         ConfigError: for an unknown name.
     """
-    if name == "adam":
+    if name in {"adam", ROTOSOLVE}:
         return Adam(momentum, beta2)
     if name == "sgd":
         return SGD(momentum)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from q_store.circuits.circuit import Circuit
 from q_store.events import EpochDone
 
 Array = npt.NDArray[Any]
@@ -23,7 +24,7 @@ class TrainingState:
     Random numbers come from (seed, epoch) and (seed, step), so their state is the position itself.
 
     Attributes:
-        vector: [N], the parameters. optimiser: its arrays.
+        vector: [N], the parameters. optimiser: its arrays. estimator: what the gradient estimator remembers.
         stage: `epochs`, `finish` or `done`. epoch: epochs done. step: steps done in all; also the position of the
             schedule.
         loss_sum: sum of the losses over the rows of the epoch so far.
@@ -31,6 +32,9 @@ class TrainingState:
             kept.
         stale: epochs since then. reason: why the epochs ended, empty before.
         circuits, shots, seconds: running totals. history: one record an epoch.
+        allocator: what the shot rule remembers of the last steps.
+        depth, removed: the form of the circuit in this epoch, see `training.depth.Form`.
+        best_depth, best_removed: that of the best epoch.
     """
 
     vector: Reals
@@ -48,11 +52,22 @@ class TrainingState:
     shots: int = 0
     seconds: float = 0.0
     history: list[EpochDone] = field(default_factory=list)
+    estimator: dict[str, Array] = field(default_factory=dict)
+    allocator: dict[str, Array] = field(default_factory=dict)
+    depth: int | None = None
+    removed: list[int] = field(default_factory=list)
+    best_depth: int | None = None
+    best_removed: list[int] = field(default_factory=list)
 
     def arrays(self) -> dict[str, Array]:
         """The arrays by name."""
         best = {} if self.best_vector is None else {"best_vector": self.best_vector}
-        return {"vector": self.vector, **best, **{f"optimiser.{k}": v for k, v in self.optimiser.items()}}
+        kept = {"optimiser": self.optimiser, "estimator": self.estimator, "allocator": self.allocator}
+        return {
+            "vector": self.vector,
+            **best,
+            **{k: v for kind in kept for k, v in _prefixed(kind, kept[kind]).items()},
+        }
 
     def numbers(self) -> dict[str, Any]:
         """The rest, as JSON takes it."""
@@ -62,12 +77,20 @@ class TrainingState:
     @staticmethod
     def of(arrays: dict[str, Array], numbers: dict[str, Any]) -> TrainingState:
         """The state that `arrays` and `numbers` came from."""
-        optimiser = {k.removeprefix("optimiser."): v for k, v in arrays.items() if k.startswith("optimiser.")}
-        state = TrainingState(arrays["vector"], optimiser, best_vector=arrays.get("best_vector"))
+        state = TrainingState(arrays["vector"], _named("optimiser", arrays), best_vector=arrays.get("best_vector"))
+        state.estimator, state.allocator = _named("estimator", arrays), _named("allocator", arrays)
         for name in _NUMBERS:
             setattr(state, name, numbers[name])
         state.history = [EpochDone(**record) for record in numbers["history"]]
         return state
+
+
+def _prefixed(kind: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    return {f"{kind}.{name}": array for name, array in arrays.items()}
+
+
+def _named(kind: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix(f"{kind}."): array for name, array in arrays.items() if name.startswith(f"{kind}.")}
 
 
 _NUMBERS = (
@@ -82,6 +105,10 @@ _NUMBERS = (
     "circuits",
     "shots",
     "seconds",
+    "depth",
+    "removed",
+    "best_depth",
+    "best_removed",
 )
 
 
@@ -95,6 +122,8 @@ class TrainingResult:
         epochs: epochs done. reason: `completed` or `early stopping`.
         best_epoch: the epoch with the best `monitor` (epochs + 1 for the finish), 0 if nothing was monitored.
         circuits, shots: totals. seconds: of the whole run, earlier processes included.
+        circuit: what the parameters were trained for, where that is not the circuit of the objective: shallower,
+            pruned or merged, over the same parameters.
     """
 
     parameters: Reals
@@ -105,9 +134,10 @@ class TrainingResult:
     circuits: int
     shots: int
     seconds: float
+    circuit: Circuit | None = None
 
     @staticmethod
-    def of(state: TrainingState) -> TrainingResult:
+    def of(state: TrainingState, circuit: Circuit | None = None) -> TrainingResult:
         """The result in a final state."""
         return TrainingResult(
             state.vector.copy(),
@@ -118,4 +148,5 @@ class TrainingResult:
             state.circuits,
             state.shots,
             state.seconds,
+            circuit,
         )
