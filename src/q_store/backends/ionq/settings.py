@@ -67,6 +67,8 @@ class IonQSettings(BaseModel):
         cancel_patience: how long a cancellation may take to be confirmed.
         rate: calls a second for this key, over all backends of the event loop. burst: calls at once.
         connections: to the service, at most; all jobs of a step fetch their results at once, three calls each.
+        kept_structures: circuits whose compiled gates and template are kept; 0: made anew for every job.
+        kept_circuits: bound circuits whose text is kept, for when they are sent again.
         jitter_seed: of the random part of waiting times; None: another one each time.
 
     Raises:
@@ -100,6 +102,8 @@ class IonQSettings(BaseModel):
     rate: float = Field(30.0, gt=0)
     burst: int = Field(60, ge=1)
     connections: int = Field(48, ge=1)
+    kept_structures: int = Field(64, ge=0)
+    kept_circuits: int = Field(0, ge=0)
     jitter_seed: int | None = None
 
     def __init__(self, **options: Any) -> None:

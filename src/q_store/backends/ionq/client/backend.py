@@ -16,6 +16,7 @@ from q_store.backends.ionq.client.plan import Planned, Planner
 from q_store.backends.ionq.client.run import Run, is_open
 from q_store.backends.ionq.client.service import Service, native_family
 from q_store.backends.ionq.settings import IonQSettings
+from q_store.backends.ionq.wire.texts import Texts
 from q_store.backends.local.sampling import sample
 from q_store.blas import single_threaded
 from q_store.errors import QStoreError
@@ -49,6 +50,8 @@ class IonQBackend:
         )
         self._transport = transport
         self._planner = Planner(settings, self.name)
+        self.texts = Texts(settings.kept_structures, settings.kept_circuits)
+        """Circuits that were written, and how often they were there already."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._linked: Link | None = None
         self.service = Service(lambda: self._link().api)
@@ -151,7 +154,7 @@ class IonQBackend:
     def _link(self) -> Link:
         loop = asyncio.get_running_loop()
         if self._linked is None or self._loop is not loop:
-            self._loop, self._linked = loop, Link(self.settings, self._transport)
+            self._loop, self._linked = loop, Link(self.settings, self._transport, self.texts)
         return self._linked
 
     async def _learn_family(self, link: Link) -> None:

@@ -25,7 +25,6 @@ from q_store.jobs import Job
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST_DEBIASED = 500
-_KEPT = 64
 _SEEDS = 2**31 - 1
 
 
@@ -51,7 +50,7 @@ class Planner:
         self.name = name
         self.family = family_of(settings)
         self._binder = Binder()
-        self._compiled: Recent[Circuit] = Recent(_KEPT)
+        self._compiled: Recent[Circuit] = Recent(settings.kept_structures)
 
     def plan(self, job: Job, numbers: Ints | None = None, shots: Ints | None = None) -> Planned:
         """The slices of a job, or of some of its circuits; see `backends.base.Backend`.

@@ -14,14 +14,14 @@ from q_store.backends.ionq.client.records import METADATA, NAME, Record
 from q_store.backends.ionq.client.search import Search, Sending
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire import payload
-from q_store.backends.ionq.wire.template import Template
+from q_store.backends.ionq.wire.texts import Texts
 from q_store.errors import BackendError, QStoreError, ThrottledError, UnreachableError
 
 _REMEMBERED = 4096
 
 
-def content(part: Slice, settings: IonQSettings) -> bytes:
-    """The body of a slice's job."""
+def content(part: Slice, settings: IonQSettings, texts: Texts | None = None) -> bytes:
+    """The body of a slice's job; `texts` has what was written before."""
     native = settings.gateset == "native"
     shared = payload.JobSettings(
         backend=settings.backend,
@@ -33,7 +33,7 @@ def content(part: Slice, settings: IonQSettings) -> bytes:
         session=settings.session,
     )
     return payload.body(
-        Template.of(part.circuit, native=native).write(part.angles),
+        (texts or Texts()).write(part.circuit, part.angles, native=native),
         part.circuit.n_qubits,
         shared,
         NAME + part.fingerprint,
@@ -45,8 +45,9 @@ def content(part: Slice, settings: IonQSettings) -> bytes:
 class Sender:
     """Sends slices, and looks up those of which it is not known whether they arrived."""
 
-    def __init__(self, api: Api, acceptances: Acceptances, search: Search) -> None:
+    def __init__(self, api: Api, acceptances: Acceptances, search: Search, texts: Texts | None = None) -> None:
         self._api = api
+        self._texts = texts
         self._acceptances = acceptances
         self._search = search
         self._sendings: OrderedDict[str, Sending] = OrderedDict()
@@ -67,7 +68,7 @@ class Sender:
             UnreachableError: it was surely not accepted in spite of all tries; ThrottledError where the last was 429.
         """
         settings, loop = self._api.settings, asyncio.get_running_loop()
-        body = content(part, settings)
+        body = content(part, settings, self._texts)
         begun, tries = loop.time(), 0
         while not stopped():
             tries += 1

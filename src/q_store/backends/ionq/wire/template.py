@@ -95,6 +95,11 @@ class Template:
         """
         return _template(Structure(circuit), native)
 
+    @staticmethod
+    def made(circuit: Circuit, *, native: bool = False) -> Template:
+        """The same, made anew."""
+        return _template.__wrapped__(Structure(circuit), native)
+
     @property
     def bytes_estimate(self) -> int:
         """A length that no circuit exceeds."""
@@ -121,6 +126,10 @@ class Template:
         """The JSON text of the gate list of each row of angles[S, A]. Raises as `numbers`."""
         text, written = self.text, _Texts().__getitem__
         return [text % tuple(map(written, row)) for row in self.numbers(angles).tolist()]
+
+    def filled(self, numbers: Reals) -> bytes:
+        """The text with these numbers [V], a row of `numbers`."""
+        return self.text % tuple(b"%.15g" % number for number in numbers.tolist())
 
     def _rounded(self, values: Reals) -> Reals:
         half = np.rint(self.period / 2 * self.unit) / self.unit
