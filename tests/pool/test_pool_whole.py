@@ -17,7 +17,7 @@ from q_store.emulator.clock import run_virtual
 from q_store.errors import BudgetError, CapabilityError, InputError
 from q_store.jobs import Outcome, Output, drive
 from q_store.pool import whole
-from q_store.pool.events import Answered, Asked, Probed, Reported
+from q_store.pool.events import Answered, Asked, Break, Broke, Probed, Reported, Withdrawn
 from q_store.pool.members import MemberSpec, Needs
 from q_store.pool.membership import Member
 from q_store.pool.pool import Pool
@@ -188,6 +188,24 @@ def test_every_event_is_heeded_and_a_member_on_trial_gets_no_whole_job():
     assert state.assign([QUICK], 3.0) == [({"a"}, None)]  # on trial
     state.handle(Answered(send.slice), 4.0)
     assert state.assign([QUICK], 4.0) == [({"a"}, "a")]
+
+
+def test_a_member_that_nobody_has_tried_since_it_was_down_gets_no_whole_job():
+    state = PoolState([spec("a")])
+    state.handle(Reported("a", available=False, reason="down"), 0.0)
+    state.handle(Asked(0, 4, frozenset({"a"})), 5.0)  # and probed
+    state.handle(Withdrawn(0), 5.0)
+    state.handle(Probed("a", ok=True), 5.0)
+    assert state.assign([QUICK], 6.0) == [({"a"}, None)]
+
+
+def test_a_pause_ends_by_itself():
+    state = PoolState([spec("a")])
+    (send,) = state.handle(Asked(0, 1, frozenset({"a"})), 0.0)
+    state.handle(Broke(send.slice, Break.THROTTLED, pause=5.0), 0.0)
+    state.handle(Withdrawn(0), 0.0)
+    assert state.assign([QUICK], 1.0) == [({"a"}, None)]
+    assert state.assign([QUICK], 6.0) == [({"a"}, "a")]
 
 
 def test_a_member_without_a_free_place_is_waited_for():
