@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -63,10 +64,12 @@ def heed_termination() -> None:
 
 
 def settle() -> None:
-    """Write to nowhere what a caller has closed (`>&-`), and draw into files whatever MPLBACKEND says."""
+    """Write to nowhere what a caller has closed (`>&-`), draw into files whatever MPLBACKEND says, say warnings."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     os.environ["MPLBACKEND"] = "agg"
+    if not os.environ.get(DEBUG):
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
 
 
 def explain(error: Exception) -> int:

@@ -71,7 +71,7 @@ def _remote(parts: Assembly, request: Request, tally: Tally) -> dict[str, Any]:
     found = parts.model.evaluate(*parts.part("test"), shots=shots, seed=request.seed, backend=tally)
     return {
         "place": request.place.title,
-        "noise_id": tally.capabilities.noise_id,
+        "noise_id": tally.noise_id,
         "shots": shots,
         "test_accuracy": found.accuracy,
         "test_rows": found.rows,

@@ -21,11 +21,17 @@ class Tally:
         self.circuits = self.rows = self.shots = 0
         self.seconds = self.cost = 0.0
         self.proof: list[str] = []
+        self._noise: dict[str, None] = {}
 
     @property
     def capabilities(self) -> Capabilities:
         """Those of the backend."""
         return self._backend.capabilities
+
+    @property
+    def noise_id(self) -> str:
+        """Noise domains that have answered: a pool may have more."""
+        return ", ".join(self._noise)
 
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run the jobs, and count them."""
@@ -44,6 +50,7 @@ class Tally:
             self.rows += outcome.rows
             self.shots += outcome.shots_paid
             self.cost += outcome.cost
+            self._noise |= dict.fromkeys(filter(None, outcome.noise_id.split(", ")))
             self.proof += [line for line in outcome.proof if line not in self.proof]
         return outcomes
 
