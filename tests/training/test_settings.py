@@ -17,7 +17,7 @@ from q_store.training import TrainingSettings
         ({"batch_size": 0}, "batch_size"),
         ({"momentum": 1.0}, "momentum"),
         ({"monitor": "acuracy"}, "monitor"),
-        ({"gradient": "spsa"}, "gradient"),
+        ({"gradient": "sspa"}, "gradient"),
         ({"schedule": "one-cycle"}, "did you mean 'one_cycle'"),
         ({"optimiser": "sdg"}, "did you mean 'sgd'"),
         ({"shots": 100}, "parameter_shift"),

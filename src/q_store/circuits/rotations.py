@@ -149,8 +149,9 @@ def live(rotations: list[Rotation], observed: list[Pauli]) -> list[Rotation]:
 
 
 def measured_frame(frame: Frame) -> tuple[list[Rotation], list[Pauli]]:
-    """At most n constant rotations to append, and the n diagonal strings (with sign) whose eigenvalues are then the
-    measured bits: see `diagonalised`.
+    """Make the images of Z_0..Z_{n-1} diagonal: see `diagonalised`.
+
+    Returns the rotations to append and the n strings whose eigenvalues are then the measured bits.
     """
     return diagonalised(list(frame.z))
 

@@ -114,13 +114,13 @@ class ShiftRules:
         """[S, P]: whether the angle of a site depends on a parameter."""
         if self.table is None:
             return np.eye(self.n_sites, self.n_params, dtype=bool)
-        out = self.table.theta != 0
+        out: npt.NDArray[np.bool_] = self.table.theta != 0
         out[self.table.slot, self.table.param] = True
         return out
 
     def only(self, params: Ints) -> ShiftRules:
         """The rules of the sites that these parameters move; their derivatives, and no others, are complete."""
-        kept = self.touches[:, params].any(axis=1)[self.site]
+        kept = np.any(self.touches[:, params], axis=1)[self.site]
         return replace(self, column=self.column[kept], shift=self.shift[kept], coefficient=self.coefficient[kept])
 
     def rows(self, params: Reals) -> Reals:

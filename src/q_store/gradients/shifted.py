@@ -14,10 +14,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from q_store.circuits.circuit import Circuit
-from q_store.circuits.observables import Marginal, Observables, collect
+from q_store.circuits.observables import collect
 from q_store.circuits.shifts import ShiftRules
+from q_store.gradients.contraction import bases, contracted, noise
 from q_store.gradients.estimator import GradientEstimate, Problem, Reals, answered
-from q_store.jobs import Array, Job, Outcome, Output, Steps
+from q_store.jobs import Array, Job, Output, Steps
 
 MAX_ROWS = 1 << 18
 
@@ -36,56 +37,46 @@ def estimate_from(rules: ShiftRules, problem: Problem) -> Steps[GradientEstimate
     values, shots = answered(first), first.shots_paid
     cotangents = problem.pullback(values)
     moved = rules.rows(params)
-    slopes, noise = np.empty((2, len(values), rules.size))
+    each = _allotted(problem, noise(first, cotangents, measured, problem.shots))
+    slopes, spread = np.empty((2, len(values), rules.size))
     for part in _parts(rules.size, len(values)):
-        (outcome,) = yield [_job(problem, rules.circuit, moved[part], 1 + part.start)]
+        (outcome,) = yield [_job(problem, rules.circuit, moved[part], 1 + part.start, each)]
         shots += outcome.shots_paid
-        slopes[:, part] = _weighted(answered(outcome).reshape(len(values), -1, measured.size), cotangents)
-        noise[:, part] = _noise(outcome, cotangents, measured, problem.shots)
+        slopes[:, part] = contracted(answered(outcome).reshape(len(values), -1, measured.size), cotangents)
+        spread[:, part] = noise(outcome, cotangents, measured, None if each is None else each[:, None])
     gradient = rules.gradient(slopes, problem.data).sum(axis=0)
-    variance = None if problem.shots is None else rules.squares(noise, problem.data).sum(axis=0)
-    groups = 1 if problem.shots is None else len(measured.groups())
-    return GradientEstimate(gradient, values, variance, len(values) * (1 + rules.size) * groups, shots)
+    variance = None if problem.shots is None else rules.squares(spread, problem.data).sum(axis=0)
+    return GradientEstimate(gradient, values, variance, len(values) * (1 + rules.size) * bases(problem), shots)
 
 
-def _job(problem: Problem, circuit: Circuit, params: Reals, number: int) -> Job:
-    """One job of the plan; each has samples of its own."""
+def _job(problem: Problem, circuit: Circuit, params: Reals, number: int, each: Array | None = None) -> Job:
+    """One job of the plan; each has samples of its own, and every row `each` shots, where they are given."""
     return Job(
         circuit,
         problem.data,
         params,
         problem.observables,
         Output.EXPECTATION,
-        shots=problem.shots,
+        shots=problem.shots if each is None else alike(np.repeat(each, len(params))),
         seed=problem.seed * 65_537 + number,
     )
+
+
+def _allotted(problem: Problem, found: Reals | float) -> Array | None:
+    """Shots of every row, [R]; None for exact values. `found` is the noise of the rows with `problem.shots` each."""
+    if problem.shots is None:
+        return None
+    if problem.spread is None or isinstance(found, float):
+        return np.full(problem.rows, problem.shots)
+    return problem.spread(found[:, 0] * problem.shots)
+
+
+def alike(shots: Array) -> int | Array:
+    """One number where all are the same."""
+    return int(shots[0]) if (shots == shots[0]).all() else shots
 
 
 def _parts(size: int, rows: int) -> Iterator[slice]:
     step = max(1, MAX_ROWS // rows)
     for start in range(0, size, step):
         yield slice(start, min(start + step, size))
-
-
-def _noise(outcome: Outcome, cotangents: Array, measured: Observables, shots: int | None) -> Reals | float:
-    """Variance [R, T'] of sum_m cotangent_m value_m for the T' shifts of a job; 0 for exact values."""
-    if shots is None or outcome.variances is None:
-        return 0.0
-    shape = (len(cotangents), -1, measured.size)
-    values, variances = answered(outcome).reshape(shape), outcome.variances.reshape(shape)
-    total = np.zeros(values.shape[:2])
-    start = 0
-    for item in measured.items:
-        part = slice(start, start + (2 ** len(item.qubits) if isinstance(item, Marginal) else 1))
-        weights, start = cotangents[:, part], part.stop
-        if isinstance(item, Marginal):
-            mean = _weighted(values[:, :, part], weights)
-            total += (_weighted(values[:, :, part], weights**2) - mean**2) / shots
-        else:
-            total += _weighted(variances[:, :, part], weights**2)
-    return total
-
-
-def _weighted(values: Array, weights: Array) -> Array:
-    """[R, T] from values[R, T, m] and weights[R, m]."""
-    return np.asarray(np.einsum("rtm,rm->rt", values, weights))

@@ -59,6 +59,12 @@ def _check_depth(settings: TrainingSettings) -> None:
     if least is not None and most is not None and least > most:
         msg = f"expected min_depth <= max_depth, got {least} and {most}; change one of them"
         raise ConfigError(msg)
+    if not settings.epochs and (settings.depth_schedule != "fixed" or settings.prune is not None):
+        msg = "expected epochs above 0 with depth_schedule or prune, which act from epoch to epoch, got 0"
+        raise ConfigError(f"{msg}; leave them out, or give max_depth")
+    if settings.prune is not None and settings.epochs == 1:
+        msg = "expected 2 epochs or more with prune, which acts after 30 % of them, got 1; leave it out"
+        raise ConfigError(msg)
     if settings.prune is not None and settings.depth_schedule == "grow":
         msg = "expected prune or depth_schedule='grow', got both: it would drop the layer that enters; leave one out"
         raise ConfigError(msg)

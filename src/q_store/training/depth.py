@@ -77,6 +77,11 @@ class Forms:
         return self.settings.depth_schedule != "fixed" or self.settings.prune is not None
 
     @property
+    def validates_whole(self) -> bool:
+        """Whether the whole circuit must be validated for itself; with `grow` the layers left out are the identity."""
+        return self.settings.depth_schedule != "grow"
+
+    @property
     def whole(self) -> Form:
         """All layers."""
         return Form(len(self.objective.circuit.layers)) if self.settings.depth_schedule != "fixed" else Form()
@@ -92,11 +97,11 @@ class Forms:
 
     def enter(self, epoch: int, vector: Reals, data: npt.NDArray[np.generic] | None) -> tuple[Form, Pruned | None]:
         """The form of an epoch (from 0) that begins with this vector, and what pruning did."""
-        settings = self.settings
+        settings, progress = self.settings, epoch / self.settings.epochs
         depth = None
         if settings.depth_schedule != "fixed":
-            depth = depth_at(settings.depth_schedule, epoch / settings.epochs, *self.range)
-        if settings.prune is None:
+            depth = depth_at(settings.depth_schedule, progress, *self.range)
+        if settings.prune is None or progress < EARLY:  # the first angles are small: all entanglers would go, for good
             return Form(depth), None
         circuit = self._deep(depth)
         rows = None if data is None else data[np.linspace(0, len(data) - 1, min(JUDGED_ROWS, len(data))).astype(int)]

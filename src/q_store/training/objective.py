@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ import numpy.typing as npt
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Observable, Observables, collect
 from q_store.errors import ConfigError, ShapeError
-from q_store.gradients.estimator import GradientEstimator, Problem, answered
-from q_store.jobs import Job, Output, Steps
+from q_store.gradients.estimator import GradientEstimator, Problem, Spread, answered
+from q_store.jobs import Job, Output, Pullback, Steps
 from q_store.training.loss import Loss
 from q_store.training.readout import Readout
 
@@ -33,9 +33,10 @@ class Evaluation:
     """The objective and its gradient at one vector.
 
     Attributes:
-        loss: with the penalty. gradient: [P + weights]. outputs: [R, C].
+        loss: with the penalty. gradient: [P + weights]. outputs: [R, C]. All of the rows that the estimator uses.
         variance: [P], squared standard errors of the circuit part of the gradient; None where it is exact.
         circuits, shots: what it cost.
+        shot_noise: sum of the variances of the entries, as far as shots cause them; None where nothing is known.
     """
 
     loss: float
@@ -44,6 +45,7 @@ class Evaluation:
     variance: Reals | None
     circuits: int
     shots: int
+    shot_noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Objective:
         *,
         shots: int | None = None,
         seed: int = 0,
+        spread: Spread | None = None,
     ) -> Steps[Evaluation]:
         """Loss and gradient for one batch: data[R, D] (None without features), targets[R] from `loss.prepare`."""
         n = self.circuit.n_params
@@ -118,20 +121,24 @@ class Objective:
         loss = 0.0
         outputs: Array = _NONE
 
-        def pullback(values: Array) -> Array:
+        def pullback(values: Array, wanted: Array | None = targets) -> Array:
             nonlocal loss, outputs
             outputs = self.readout.outputs(values, weights)
-            loss, d_outputs = self.loss.value_and_gradient(outputs, targets)
+            loss, d_outputs = self.loss.value_and_gradient(outputs, wanted)
             cotangents, gradient[n:] = self.readout.pull_back(values, weights, d_outputs)
             return cotangents
 
-        problem = Problem(self.circuit, self.measured, vector[:n], data, pullback, shots, seed)
+        def some(index: npt.NDArray[np.intp]) -> Pullback:
+            return partial(pullback, wanted=None if targets is None else targets[index])
+
+        problem = Problem(self.circuit, self.measured, vector[:n], data, pullback, shots, seed, some, spread)
         estimate = yield from estimator.estimate(problem)
         gradient[:n] = estimate.gradient
         if self.penalty:
             loss += 0.5 * self.penalty * float(weights @ weights)
             gradient[n:] += self.penalty * weights
-        return Evaluation(loss, gradient, outputs, estimate.variance, estimate.circuits, estimate.shots)
+        cost = estimate.circuits, estimate.shots
+        return Evaluation(loss, gradient, outputs, estimate.variance, *cost, estimate.noise_of_shots)
 
     def evaluate_all(
         self, vector: Reals, data: Array | None, targets: Array | None, estimator: GradientEstimator, chunk: int

@@ -10,22 +10,29 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from q_store import events
+from q_store.circuits.circuit import Circuit
+from q_store.circuits.metrics import Metrics
 from q_store.errors import ConfigError
-from q_store.gradients.estimator import GradientEstimator
+from q_store.gradients.estimator import GradientEstimator, Memory
 from q_store.jobs import Steps
+from q_store.training.depth import Form, Forms
 from q_store.training.finish import lbfgs
 from q_store.training.objective import Evaluation, Objective
-from q_store.training.optimisers import Optimiser, optimiser
+from q_store.training.optimisers import ROTOSOLVE, Optimiser, optimiser
+from q_store.training.rotosolve import Rotosolve
 from q_store.training.rows import Rows
 from q_store.training.schedules import Schedule, schedule
 from q_store.training.settings import TrainingSettings
+from q_store.training.shots import Constant, ShotRule, Step
 from q_store.training.state import DONE, EPOCHS, FINISH, TrainingResult, TrainingState
 
+Array = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
 Save = Callable[[TrainingState], str]
 
@@ -40,6 +47,7 @@ class Plan:
         state: where the run stands; changed in place.
         tell: receives events.
         save: keeps a checkpoint and returns its path; None for no checkpoints.
+        shot_rule: another one than `settings.shots` for every step.
     """
 
     objective: Objective
@@ -50,16 +58,27 @@ class Plan:
     state: TrainingState
     tell: events.Announcer
     save: Save | None = None
+    shot_rule: ShotRule | None = None
     started: float = field(default_factory=time.perf_counter)
     earlier: float = 0.0
     optimiser: Optimiser = field(init=False)
     schedule: Schedule = field(init=False)
     rates: Reals = field(init=False)
+    forms: Forms = field(init=False)
+    allotted: ShotRule = field(init=False)
+    active: npt.NDArray[np.bool_] | None = field(init=False, default=None)
     decay: Reals | None = field(init=False)
 
     def __post_init__(self) -> None:
         s = self.settings
         self.earlier = self.state.seconds
+        if isinstance(self.estimator, Memory):
+            self.estimator.restore(self.state.estimator)
+        self.forms = Forms(self.objective, s)
+        self.allotted = self.shot_rule or Constant(s.shots)
+        if not self.state.allocator:
+            self.state.allocator = self.allotted.start()
+        self._use(self.form)
         self.optimiser = optimiser(s.optimiser, s.momentum, s.beta2)
         self.schedule = schedule(s.schedule)
         is_readout = np.arange(self.objective.size) >= self.objective.circuit.n_params
@@ -84,7 +103,7 @@ class Plan:
                 self.state.epoch, self.state.reason, self.state.circuits, self.state.shots, self.state.seconds
             )
         )
-        return TrainingResult.of(self.state)
+        return TrainingResult.of(self.state, self._result_circuit())
 
     def _announce_start(self) -> None:
         theta = self.objective.circuit.n_params
@@ -115,12 +134,14 @@ class Plan:
             yield from self._epoch()
         state.reason = state.reason or "completed"
         if self.settings.keep_best and state.best_vector is not None:
-            state.vector = state.best_vector.copy()
+            self._return_to_best(state.best_vector)
         state.stage = FINISH if self.settings.finish_iterations else DONE
         self._keep()
 
     def _epoch(self) -> Steps[None]:
         state, steps = self.state, self.steps_per_epoch
+        if state.step == state.epoch * steps:
+            self._enter()
         order = None if steps == 1 else data_order(self.settings.seed, state.epoch, self.train.count)
         size, every = self.settings.batch_size, self.settings.checkpoint_steps
         for number in range(state.step - state.epoch * steps, steps):
@@ -128,44 +149,89 @@ class Plan:
                 data, targets = self.train.data, self.train.targets
             else:
                 data, targets = self.train.take(order[number * size : (number + 1) * size])
-            evaluation = yield from self.objective.evaluate(
-                state.vector,
-                data,
-                targets,
-                self.estimator,
-                shots=self.settings.shots,
-                seed=self._sample_seed(state.step),
-            )
-            self._apply(evaluation, 1 if data is None else len(data))
+            shots = self._shots()
+            evaluation = yield from self._evaluate(data, targets, shots)
+            self._apply(evaluation, 1 if data is None else len(data), shots)
             if every and state.step % every == 0 and number + 1 < steps:
                 self._keep()
         yield from self._close_epoch()
 
-    def _apply(self, evaluation: Evaluation, rows: int) -> None:
+    def _evaluate(self, data: Array | None, targets: Array | None, shots: int | None) -> Steps[Evaluation]:
+        """Loss and gradient of a step; Rotosolve has moved a circuit parameter then."""
+        vector, step = self.state.vector, self.state.step
+        seed = sample_seed(self.settings.seed, step)
+        if self.settings.optimiser == ROTOSOLVE:
+            return (yield from Rotosolve(self.forms.at(self.form)).step(vector, data, targets, step, shots=shots, seed=seed))
+        objective, spread = self.forms.at(self.form), self.allotted.spread(shots)
+        evaluation = objective.evaluate(vector, data, targets, self.estimator, shots=shots, seed=seed, spread=spread)
+        return (yield from evaluation)
+
+    def _apply(self, evaluation: Evaluation, rows: int, shots: int | None) -> None:
         state, gradient = self.state, evaluation.gradient
+        if self.active is not None:
+            gradient *= self.active
         norm = math.sqrt(float(gradient @ gradient))
         self._require_finite(evaluation.loss, norm)
         if self.settings.gradient_clip is not None and norm > self.settings.gradient_clip:
             gradient *= self.settings.gradient_clip / norm
+        if shots is not None:
+            self._remember(evaluation, norm, shots)
         factor = self._factor(state.step)
-        self.optimiser.step(state.vector, gradient, self.rates * factor, state.optimiser, self.decay)
+        rates = self.rates * factor if self.active is None else self.rates * factor * self.active
+        self.optimiser.step(state.vector, gradient, rates, state.optimiser, self.decay)
         state.step += 1
         state.loss_sum += evaluation.loss * rows
         state.circuits += evaluation.circuits
         state.shots += evaluation.shots
         if self.tell:
             rate = self.settings.learning_rate * factor
-            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate)
+            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots)
 
     def _factor(self, step: int) -> float:
         return self.schedule(step / (self.settings.epochs * self.steps_per_epoch))
 
-    def _sample_seed(self, step: int) -> int:
-        return 0 if self.settings.shots is None else sample_seed(self.settings.seed, step)
+    def _tell_step(
+        self, step: int, epoch: int, loss: float, norm: float, rate: float, shots: int | None = None
+    ) -> None:
+        state, seconds = self.state, time.perf_counter() - self.started
+        about = step, epoch, loss, norm, rate, state.circuits, state.shots, seconds
+        self.tell(events.StepDone(*about, state.depth, shots))
 
-    def _tell_step(self, step: int, epoch: int, loss: float, norm: float, rate: float) -> None:
-        seconds = time.perf_counter() - self.started
-        self.tell(events.StepDone(step, epoch, loss, norm, rate, self.state.circuits, self.state.shots, seconds))
+    # ------------------------------------------------------------------------------------------------ shots and circuit
+
+    @property
+    def form(self) -> Form:
+        """The form of the circuit that is trained now."""
+        return Form(self.state.depth, tuple(self.state.removed))
+
+    def _shots(self) -> int | None:
+        return self.allotted.shots(self.state.epoch / max(1, self.settings.epochs), self.state.allocator)
+
+    def _remember(self, evaluation: Evaluation, norm: float, shots: int) -> None:
+        circuit = evaluation.gradient[: self.objective.circuit.n_params]
+        circuit_norm = math.sqrt(float(circuit @ circuit))
+        self.allotted.record(
+            self.state.allocator, Step(evaluation.loss, norm, shots, circuit_norm, evaluation.shot_noise)
+        )
+
+    def _enter(self) -> None:
+        """Choose the circuit of the epoch that begins."""
+        if not self.forms.changing:
+            return
+        form, pruned = self.forms.enter(self.state.epoch, self.state.vector, self.train.data)
+        if form != self.form or not self.state.epoch:
+            before, after = (Metrics.of(each.circuit).figures() for each in (self.objective, self.forms.at(form)))
+            reached = (None, None) if pruned is None else (pruned.bound, pruned.fidelity)
+            self.tell(events.CircuitChosen(self.state.epoch + 1, form.depth, before, after, *reached))
+        self._use(form)
+
+    def _use(self, form: Form) -> None:
+        self.state.depth, self.state.removed = form.depth, list(form.removed)
+        self.active = self.forms.active(form) if self.forms.changing else None
+
+    def _result_circuit(self) -> Circuit | None:
+        found = self.forms.result(self.form, self.state.vector)
+        return None if found.ops == self.objective.circuit.ops else found
 
     def _require_finite(self, loss: float, norm: float) -> None:
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -211,47 +277,55 @@ class Plan:
         state.vector = minimum.vector
         yield from self._record(FINISH, minimum.value, 0.0)
         if self.settings.keep_best and state.best_vector is not None:
-            state.vector = state.best_vector.copy()
+            self._return_to_best(state.best_vector)
         state.stage = DONE
         self._keep()
 
     def _whole_set(self, vector: Reals) -> Steps[Evaluation]:
-        evaluation = yield from self.objective.evaluate_all(
+        evaluation = yield from self.forms.at(self.form).evaluate_all(
             vector, self.train.data, self.train.targets, self.estimator, self.settings.chunk
         )
         self._require_finite(evaluation.loss, float(np.abs(evaluation.gradient).max(initial=0.0)))
         self.state.circuits += evaluation.circuits
+        if self.active is not None:
+            evaluation.gradient[~self.active] = 0.0
         return evaluation
 
     # -------------------------------------------------------------------------------------- records, best, checkpoints
 
     def _record(self, stage: str, train_loss: float, rate: float) -> Steps[None]:
-        loss, accuracy = yield from self._validate()
-        state = self.state
-        record = events.EpochDone(
-            state.epoch, stage, train_loss, loss, accuracy, rate, state.circuits, state.shots, self._clock()
-        )
+        state, whole = self.state, self.forms.whole
+        own: tuple[float | None, float | None] = (None, None)
+        if self.form != whole:
+            own = yield from self._validate(self.form)
+        if self.form == whole or self.forms.validates_whole:
+            loss, accuracy = yield from self._validate(whole)
+        else:
+            loss, accuracy = own
+        about = state.epoch, stage, train_loss, loss, accuracy, rate, state.circuits, state.shots, self._clock()
+        record = events.EpochDone(*about, state.depth, *own)
         state.history.append(record)
         self._compare(record)
         self.tell(record)
 
-    def _validate(self) -> Steps[tuple[float | None, float | None]]:
+    def _validate(self, form: Form) -> Steps[tuple[float | None, float | None]]:
         rows, settings = self.validation, self.settings
         if rows is None:
             return None, None
-        seed = self._sample_seed(-self.state.epoch)
-        outputs = yield from self.objective.outputs(self.state.vector, rows.data, settings.shots, seed, settings.chunk)
+        objective, seed = self.forms.at(form), sample_seed(settings.seed, -self.state.epoch)
+        outputs = yield from objective.outputs(self.state.vector, rows.data, settings.shots, seed, settings.chunk)
         self.state.circuits += rows.count
         self.state.shots += rows.count * (settings.shots or 0)
-        loss, _ = self.objective.loss.value_and_gradient(outputs, rows.targets)
+        loss, _ = objective.loss.value_and_gradient(outputs, rows.targets)
         self._require_finite(loss, 0.0)
-        return loss, self.objective.loss.accuracy(outputs, rows.targets)
+        return loss, objective.loss.accuracy(outputs, rows.targets)
 
     def _compare(self, record: events.EpochDone) -> None:
         state = self.state
-        value = record.train_loss if record.validation_loss is None else record.validation_loss
+        shown = record.validation_loss if record.trained_loss is None else record.trained_loss
+        value = record.train_loss if shown is None else shown
         if self.settings.monitor == "accuracy":
-            value = -(record.validation_accuracy or 0.0)
+            value = -(record.trained_accuracy or record.validation_accuracy or 0.0)
         if state.best_value is not None and value >= state.best_value:
             state.stale += 1
             return
@@ -259,6 +333,11 @@ class Plan:
         state.best_epoch = record.epoch + (record.stage == FINISH)
         if self.settings.keep_best:
             state.best_vector = state.vector.copy()
+            state.best_depth, state.best_removed = state.depth, list(state.removed)
+
+    def _return_to_best(self, vector: Reals) -> None:
+        self.state.vector = vector.copy()
+        self._use(Form(self.state.best_depth, tuple(self.state.best_removed)))
 
     def _best(self) -> float:
         """The best monitored value as the user knows it: accuracies are kept negative, so that smaller is better."""
@@ -269,6 +348,8 @@ class Plan:
         if self.save is None:
             return
         self._clock()
+        if isinstance(self.estimator, Memory):
+            self.state.estimator = self.estimator.arrays()
         path = self.save(self.state)
         self.tell(events.CheckpointSaved(path, self.state.epoch, self.state.step))
 

@@ -42,8 +42,8 @@ class TrainingSettings(BaseModel):
         depth_schedule: layers that are trained: `fixed`, `linear`, `exponential`, `step` or `grow`, see
             `training.depth`.
         min_depth: layers, of a schedule; None for 2. max_depth: layers of the whole circuit; None for all it has.
-        prune: every epoch trains without entanglers that its first state hardly needs, fidelity at least this; None for
-            no pruning.
+        prune: after 30 % of the epochs, each trains without entanglers that its first state hardly needs, with at least
+            this fidelity; None for no pruning.
         optimise: whether adjacent rotations are merged, and rotations by nearly 0 left out of the result.
         gradient: `adjoint` (exact backends), `parameter_shift`, `finite_difference`, `spsa` or `random_shift`.
         difference_step: of finite differences; None for 0.01, with shots 0.1.

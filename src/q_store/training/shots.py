@@ -22,6 +22,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from q_store.training.adaptive import NOISE_SHARE, shot_range
+from q_store.training.settings import TrainingSettings
+
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Memory = dict[str, npt.NDArray[Any]]
@@ -166,6 +169,17 @@ class Variance:
     def spread(self, shots: int | None) -> Callable[[Reals], Ints] | None:
         """By `spread`."""
         return None if shots is None else lambda noise: spread(noise, shots, self.bounds)
+
+
+def shot_rule(settings: TrainingSettings) -> ShotRule:
+    """The rule that the settings ask for."""
+    if settings.shots is None or settings.shot_schedule == "constant":
+        return Constant(settings.shots)
+    least, most = shot_range(settings)
+    bounds = Bounds(least, settings.shots, most)
+    if settings.shot_schedule == "phase":
+        return Phase(bounds)
+    return Variance(bounds, NOISE_SHARE if settings.noise_share is None else settings.noise_share)
 
 
 def phase_shots(progress: float, norms: Reals, losses: Reals, bounds: Bounds) -> int:

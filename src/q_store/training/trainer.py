@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
@@ -12,21 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.blas import single_threaded
-from q_store.errors import ConfigError, ShapeError
+from q_store.errors import CapabilityError, ConfigError, ShapeError
 from q_store.events import Announcer, Sink
-from q_store.gradients import Adjoint, GradientEstimator, ParameterShift
-from q_store.jobs import AnyExecutor, Job, Outcome, SyncExecutor, drive, drive_async
+from q_store.gradients import GradientEstimator, make
+from q_store.jobs import AnyExecutor, Job, Outcome, Output, SyncExecutor, drive, drive_async
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
+from q_store.training.depth import Forms, prepared, silenced
 from q_store.training.objective import Objective
 from q_store.training.optimisers import optimiser
 from q_store.training.plan import Plan, Save
 from q_store.training.rows import Rows
 from q_store.training.settings import NOT_IN_DIGEST, TrainingSettings
+from q_store.training.shots import Constant, ShotRule, shot_rule
 from q_store.training.state import TrainingResult, TrainingState
 
 # (data, targets), data alone, or None for a circuit without features
 Given = tuple[Any, Any] | npt.NDArray[Any] | Sequence[Any] | None
-ESTIMATORS: dict[str, GradientEstimator] = {"adjoint": Adjoint(), "parameter_shift": ParameterShift()}
 
 
 class Trainer:
@@ -39,10 +41,10 @@ class Trainer:
             (`run_async`); a pool is both (`run_all`).
         sinks: receive events; see `q_store.events`.
         checkpoints: where to keep checkpoints; None for nowhere.
-        estimator: another gradient estimator than `settings.gradient` names.
+        estimator: another gradient estimator than the settings describe.
 
     Raises:
-        ConfigError: when options contradict the objective.
+        ConfigError: when options contradict the objective. CapabilityError: when the executor cannot supply the metric.
     """
 
     def __init__(
@@ -55,12 +57,12 @@ class Trainer:
         checkpoints: CheckpointFile | None = None,
         estimator: GradientEstimator | None = None,
     ) -> None:
-        self.objective = objective
+        self.objective = prepared(objective, settings)
         self.settings = settings
         self.executor = executor
         self._sinks = tuple(sinks)
         self._checkpoints = checkpoints
-        self._estimator = estimator or ESTIMATORS[settings.gradient]
+        self._estimator = estimator or make(settings)
         self._check_options()
 
     def fit(
@@ -107,12 +109,26 @@ class Trainer:
         rows = Rows.of(*_pair(train), self.objective)
         held_out = None if validation is None else Rows.of(*_pair(validation), self.objective, "validation")
         self._check_monitor(held_out)
-        vector = self._start_vector(start)
+        vector = silenced(self._start_vector(start), self.objective, self.settings)
         state, save = self._stored(rows, held_out, vector, resume=resume)
         if state is None:
-            begin = optimiser(self.settings.optimiser, self.settings.momentum, self.settings.beta2).start(len(vector))
+            rule = optimiser(self.settings.optimiser, self.settings.momentum, self.settings.beta2)
+            begin = rule.start(len(vector), resting=Forms(self.objective, self.settings).changing)
             state = TrainingState(vector, begin)
-        return Plan(self.objective, self.settings, self._estimator, rows, held_out, state, Announcer(self._sinks), save)
+        parts = self.objective, self.settings, self._estimator, rows, held_out, state, Announcer(self._sinks), save
+        return Plan(*parts, self._shot_rule())
+
+    def _shot_rule(self) -> ShotRule:
+        capabilities = getattr(self.executor, "capabilities", None)
+        if capabilities and not capabilities.shots_matter and self.settings.shot_schedule != "constant":
+            warnings.warn(
+                f"shot_schedule={self.settings.shot_schedule!r} saves nothing on {capabilities.name}, which gives the "
+                f"same answers for any number of shots: every step asks for {self.settings.shots}",
+                UserWarning,
+                stacklevel=4,
+            )
+            return Constant(self.settings.shots)
+        return shot_rule(self.settings)
 
     def _stored(
         self, rows: Rows, held_out: Rows | None, vector: npt.NDArray[np.float64], *, resume: bool
@@ -150,6 +166,13 @@ class Trainer:
                 " pass LocalBackend()"
             )
             raise ConfigError(msg)
+        capabilities = getattr(executor, "capabilities", None)
+        if s.metric == "full" and capabilities and Output.METRIC not in capabilities.outputs:
+            msg = (
+                f"expected a backend that computes states for metric='full', got {capabilities.name!r}; it can measure"
+                " 'diagonal', 'block' and 'spsa', and LocalBackend supplies 'full'"
+            )
+            raise CapabilityError(msg)
         if not weights and (s.weight_decay or s.readout_learning_rate is not None):
             msg = (
                 "expected no weight_decay and no readout_learning_rate with a readout without weights, got one;"
