@@ -138,6 +138,15 @@ class PoolResumed:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class PoolBought:
+    """Circuits that a member of a pool took, perhaps ran and perhaps charged, are bought again elsewhere."""
+
+    member: str
+    circuits: int
+    reason: str
+
+
 Event = (
     RunStarted
     | StageStarted
@@ -148,6 +157,7 @@ Event = (
     | RunFinished
     | PoolPaused
     | PoolResumed
+    | PoolBought
 )
 Sink = Callable[[Event], None]
 

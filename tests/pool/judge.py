@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from q_store.pool.actions import Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
+from q_store.pool.actions import BuyAgain, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
 from q_store.pool.events import Answered, Asked, Break, Broke, Probed, Withdrawn
 
 
 class Judge:
     """Sees all events before and all actions after they are handled."""
 
-    def __init__(self, specs, *, allow_mixed=False):
+    def __init__(self, specs, *, allow_mixed=False, buys=False):
         self.specs = {spec.name: spec for spec in specs}
         self.allow_mixed = allow_mixed
+        self.buys = buys
+        self.let_go: set[int] = set()
+        self.bought: dict[tuple[int, int], int] = {}
         self.asked: dict[int, Asked] = {}
         self.settled: dict[int, dict[int, str]] = {}
         self.open: set[int] = set()
@@ -69,6 +72,8 @@ class Judge:
                 fate = "uncertain" if action.uncertain else "given up"
                 self._settle(action.batch, action.numbers.tolist(), fate)
                 assert action.reason or action.uncertain
+            case BuyAgain():
+                self._bought(action)
             case Finished():
                 assert len(self.settled[action.batch]) == self.asked[action.batch].count
                 self.open.remove(action.batch)
@@ -80,6 +85,20 @@ class Judge:
                 self.probing.add(action.member)
             case Starve():
                 assert action.batch in self.open
+
+    def _bought(self, action):
+        """Only where the user wants it, only what a paid member had, and only what nobody else has."""
+        assert self.buys
+        assert self.specs[action.member].price
+        send = self.in_flight.get(action.slice) or self.ended[action.slice]
+        assert (send.member, send.batch) == (action.member, action.batch)
+        assert action.reason
+        self.let_go.add(action.slice)
+        for number in action.numbers.tolist():
+            assert number in send.numbers
+            assert number not in self.settled[action.batch]
+            self.uncertain.discard((action.batch, number))
+            self.bought[action.batch, number] = self.bought.get((action.batch, number), 0) + 1
 
     def _send(self, send, now):
         spec, asked = self.specs[send.member], self.asked[send.batch]
@@ -99,6 +118,8 @@ class Judge:
         own = [other for other in self.in_flight.values() if other.member == send.member]
         assert len(own) < spec.max_in_flight
         live = [o for o in self.in_flight.values() if o.slice not in self.canceled or self.specs[o.member].price]
+        live = [other for other in live if other.slice not in self.let_go]
+        assert {self.bought.get((send.batch, number), 0) for number in numbers} == {send.bought}
         beside = [other for other in live if other.batch == send.batch and numbers & set(other.numbers.tolist())]
         assert bool(beside) == send.hedge
         for other in beside:

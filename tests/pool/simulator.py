@@ -63,7 +63,7 @@ class Simulation:
         self.services = services
         members = [MemberSpec(name=name, **(specs or {}).get(name, {})) for name in services]
         self.state = PoolState(members, PoolSettings(**settings))
-        self.judge = Judge(members, allow_mixed=self.state.settings.allow_mixed)
+        self.judge = Judge(members, allow_mixed=self.state.settings.allow_mixed, buys=settings.get("lost") == "buy")
         self.now = 0.0
         self.queue: list[tuple[float, int, Callable[[], object]]] = []
         self.order = itertools.count()

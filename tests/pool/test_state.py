@@ -38,6 +38,8 @@ figures = st.builds(
     failures=st.integers(1, 3),
     tries=st.integers(1, 4),
     quota=st.sampled_from([0.0, 3.0, 20.0]),
+    lost=st.sampled_from(["wait", "buy"]),
+    lost_after=st.sampled_from([0.0, 60.0]),
     recall_after=st.sampled_from([0.0, 5.0]),
 )
 gaps = st.builds(
@@ -62,7 +64,7 @@ class AnyPool(RuleBasedStateMachine):
     def _start(self):
         self.state, self.judge = (
             PoolState(self.specs, self.figures),
-            Judge(self.specs, allow_mixed=self.figures.allow_mixed),
+            Judge(self.specs, allow_mixed=self.figures.allow_mixed, buys=self.figures.lost == "buy"),
         )
         self.identity: dict[int, list[int]] = {}
 
@@ -133,9 +135,10 @@ class AnyPool(RuleBasedStateMachine):
     def probe(self, data, ok):
         self.tell(Probed(data.draw(st.sampled_from(sorted(self.judge.probing))), ok))
 
-    @rule(data=st.data(), available=st.booleans())
-    def report(self, data, available):
-        self.tell(Reported(data.draw(st.sampled_from([spec.name for spec in self.specs])), available))
+    @rule(data=st.data(), available=st.booleans(), throttled=st.booleans())
+    def report(self, data, available, throttled):
+        name = data.draw(st.sampled_from([spec.name for spec in self.specs]))
+        self.tell(Reported(name, available, throttled=throttled and not available, pause=2.0))
 
     @rule(name=st.integers(10_000, 10_010))
     def hear_of_a_slice_that_is_over(self, name):

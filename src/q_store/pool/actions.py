@@ -22,6 +22,7 @@ class Send:
         member: who runs it.
         batch, numbers: which circuits.
         hedge: whether another free member has the same circuits.
+        bought: how often they were bought before, see `BuyAgain`.
     """
 
     slice: int
@@ -29,6 +30,7 @@ class Send:
     batch: int
     numbers: Ints
     hedge: bool = False
+    bought: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,17 @@ class GiveUp:
     numbers: Ints
     reason: str
     uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BuyAgain:
+    """These circuits of a slice of a paid member, whose fate nobody knows, go to others; what comes of it is extra."""
+
+    slice: int
+    batch: int
+    member: str
+    numbers: Ints
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +104,4 @@ class Wake:
     at: float
 
 
-Action = Send | Keep | GiveUp | Finished | Cancel | Probe | Starve | Wake
+Action = Send | Keep | GiveUp | BuyAgain | Finished | Cancel | Probe | Starve | Wake

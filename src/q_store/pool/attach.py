@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from q_store.backends.base import Found, Missing, Ticket
 from q_store.errors import BackendError, PausedError, RunError
 from q_store.jobs import Status
 from q_store.pool.books import Sending, Written
-from q_store.pool.carriage import Carriage
+from q_store.pool.carriage import Carriage, Flags
 from q_store.pool.delivery import together
 from q_store.pool.membership import Member
 from q_store.pool.watch import Watch
@@ -37,6 +37,7 @@ class Attachment:
     Attributes:
         books: of the run. members, watches: by name.
         patience: seconds for which a service may be out of reach. busy: fingerprints of slices that are on their way.
+        lost_after: seconds without an answer after which what is lacking is bought again; None: never.
     """
 
     books: Written
@@ -44,6 +45,8 @@ class Attachment:
     watches: Mapping[str, Watch]
     patience: float
     busy: Collection[str] = ()
+    lost_after: float | None = None
+    _left: list[StoredTicket] = field(default_factory=list)
 
     async def own(self) -> Gaps:
         """Bring the run's tickets to their end; what stays uncertain, by job and circuit.
@@ -58,18 +61,24 @@ class Attachment:
         for ticket in own:
             if why := estranged(ticket, self.members[ticket.backend]):
                 self.books.uncertain(ticket.fingerprint, why)
-        await together([self._take_up(each) for each in own if self._reads(each) and each.fingerprint not in self.busy])
+        await together([self._own(each) for each in own if self._reads(each) and each.fingerprint not in self.busy])
         gaps: Gaps = {}
         for ticket in self._open():
+            if self._is_bought(ticket):
+                continue
             if ticket.fingerprint not in self.busy and ticket.numbers is not None:
                 gap = Missing(Status.UNCERTAIN, ticket.reason or self._foreign(ticket))
                 gaps.setdefault(ticket.job, {}).update(dict.fromkeys(ticket.numbers.tolist(), gap))
         return gaps
 
     async def others(self) -> None:
-        """Bring tickets of other runs to their end that nobody looks after; what fails is left as it is."""
+        """Bring tickets to their end that nobody waits for: of other runs, and of circuits that are bought again.
+
+        What fails is left as it is.
+        """
         adopted = self.books.store.tickets.adopt(lambda ticket: ticket.run != self.books.run and self._reads(ticket))
-        await asyncio.gather(*(self._take_up(ticket) for ticket in adopted), return_exceptions=True)
+        tasks = [*map(self._take_up, adopted), *(self._take_up(ticket, extra=True) for ticket in self._left)]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _reads(self, ticket: StoredTicket) -> bool:
         """Whether a member can look the slice up."""
@@ -113,8 +122,38 @@ class Attachment:
                     )
             await asyncio.sleep(_FIRST)
 
-    async def _take_up(self, stored: StoredTicket) -> None:
-        """Bring one ticket to its end."""
+    def _is_bought(self, ticket: StoredTicket) -> bool:
+        """Whether its circuits are bought again, so that they are no gap; noted, unless it was."""
+        buys = self.lost_after is not None and ticket.backend in self.members
+        if buys and not ticket.bought_again and ticket.fingerprint not in self.busy:
+            buys = not estranged(ticket, self.members[ticket.backend])
+            if buys:
+                self.books.bought_again(ticket.fingerprint, f"{ticket.reason or 'no answer'}; bought again elsewhere")
+        return buys
+
+    async def _own(self, stored: StoredTicket) -> None:
+        """Bring a ticket of the run to its end; where others are to buy its circuits, only while there is hope."""
+        if self.lost_after is None:
+            await self._take_up(stored)
+            return
+        watch, task = self.watches[stored.backend], asyncio.ensure_future(self._take_up(stored))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            while not (await asyncio.wait({task}, timeout=_FIRST))[0]:
+                waited = loop.time() - begun if stored.bought_again else watch.silence
+                if waited >= self.lost_after:
+                    self._left.append(stored)
+                    return
+            await task
+        except PausedError:
+            self._left.append(stored)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _take_up(self, stored: StoredTicket, *, extra: bool = False) -> None:
+        """Bring one ticket to its end; `extra`: whoever asked for its circuits gets them from others."""
         member = self.members[stored.backend]
         ticket = await self._accepted(stored, member)
         if ticket is None:
@@ -124,9 +163,16 @@ class Attachment:
             Sending(part, member, stored.job),
             self.books,
             self.watches[stored.backend],
-            lambda: np.ones(part.size, dtype=bool),
+            lambda: self._fresh(stored, extra=extra),
         )
         await carriage.bring(ticket)
+
+    def _fresh(self, stored: StoredTicket, *, extra: bool) -> Flags:
+        """[S], the circuits that the run lacks; of a ticket that was given up it may have some from others by now."""
+        numbers = self.books.store.tickets.part(stored).numbers
+        if extra or not stored.bought_again:
+            return np.full(len(numbers), not extra)
+        return ~np.isin(numbers, self.books.store.journal.read(stored.run, stored.job).numbers)
 
     async def _accepted(self, stored: StoredTicket, member: Member) -> Ticket | None:
         """The ticket of a slice that was accepted; None where there is nothing to wait for."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
+from q_store.backends.base import Missing
+from q_store.jobs import Status
 from q_store.pool.events import Asked
 from q_store.pool.slices import Flight, Ints, Parcel
 
@@ -40,7 +44,7 @@ class Batch:
 
     def parcels(self) -> Iterator[tuple[Parcel, int]]:
         """(parcel, number of circuits), those that failed most often first; may be changed on the way."""
-        for parcel in sorted(self._waiting, key=lambda p: (-p.tries, p.cap, sorted(p.failed_at))):
+        for parcel in sorted(self._waiting, key=lambda p: (-p.tries, p.cap, p.bought, sorted(p.failed_at))):
             yield parcel, len(self._waiting[parcel])
 
     def add(self, parcel: Parcel, numbers: Ints) -> None:
@@ -88,3 +92,24 @@ class Batch:
         """Circuits are kept or given up; none of them was settled."""
         self.settled[numbers] = True
         self.open -= len(numbers)
+
+
+class Fate(NamedTuple):
+    """What becomes of circuits without an answer: `again` elsewhere, `unknown`: perhaps paid; else nothing."""
+
+    again: bool
+    unknown: bool
+    reason: str
+
+
+def by_fate(missing: Mapping[int, Missing], *, paid: bool) -> Iterator[tuple[Fate, list[int]]]:
+    """Places by their fate: those that nobody knows of are not simply run again where that could be paid twice."""
+
+    def fate(entry: tuple[int, Missing]) -> Fate:
+        gap = entry[1]
+        uncertain = gap.status is Status.UNCERTAIN
+        again = not paid if uncertain else gap.retry
+        return Fate(again, uncertain and paid, "" if again else gap.reason)
+
+    for each, entries in groupby(sorted(missing.items(), key=fate), key=fate):
+        yield each, [place for place, _ in entries]

@@ -65,6 +65,9 @@ class Books(Protocol):
     def nothing(self, fingerprint: str, reason: str) -> None:
         """It was surely not accepted, or failed at no cost."""
 
+    def bought_again(self, fingerprint: str, reason: str) -> None:
+        """Nobody knows what became of it, or of what is left of it, and others get these circuits."""
+
     def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
         """What came, a row for each circuit; of circuits that are not fresh[S] another slice was faster."""
 
@@ -84,6 +87,9 @@ class Unwritten:
         """Not kept."""
 
     def nothing(self, fingerprint: str, reason: str) -> None:
+        """Not kept."""
+
+    def bought_again(self, fingerprint: str, reason: str) -> None:
         """Not kept."""
 
     def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
@@ -170,10 +176,19 @@ class Written:
         """See `Books`."""
         self.store.tickets.settle(fingerprint, State.FAILED, reason=reason)
 
+    def bought_again(self, fingerprint: str, reason: str) -> None:
+        """See `Books`."""
+        self.store.tickets.bought_again(fingerprint, reason)
+
     def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
-        """See `Books`. Circuits of unknown fate keep a ticket and their share of the reservation."""
+        """See `Books`. Circuits of unknown fate keep a ticket and their share of the reservation.
+
+        What was paid for is kept, also where another was faster; free samples, which may be the same, are not.
+        """
         part, tickets = sending.part, self.store.tickets
-        stale = dict.fromkeys(np.flatnonzero(~fresh).tolist(), _ELSEWHERE)
+        second = np.flatnonzero(~fresh).tolist()
+        extra = second if sending.member.price.typical else []
+        stale = {} if extra else dict.fromkeys(second, _ELSEWHERE)
         unknown = [place for place, gap in answer.missing.items() if gap.status is Status.UNCERTAIN and fresh[place]]
         with self.store.transaction():
             if unknown:
@@ -184,8 +199,9 @@ class Written:
                 replace(answer, missing={**answer.missing, **stale}),
                 charge=_charge(answer),
                 max_age=sending.member.max_age,
+                extra=extra,
             )
-        return measured or Measured.none(part.size, part.circuit.n_qubits)
+        return measured.only(fresh) if measured else Measured.none(part.size, part.circuit.n_qubits)
 
     # ------------------------------------------------------------------------------------------------ of the process
 

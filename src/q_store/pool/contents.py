@@ -64,9 +64,12 @@ def digest(job: Job) -> bytes:
     return out.digest()
 
 
-def topping(job_seed: int, have: int) -> int:
-    """The seed for more shots of circuits that have some: the same seed would bring the same samples again."""
-    if not have:
+def topping(job_seed: int, have: int, bought: int = 0) -> int:
+    """The seed for more shots of circuits that have some: the same seed would bring the same samples again.
+
+    Of some that were bought before, and perhaps ran, too.
+    """
+    if not have and not bought:
         return job_seed
-    text = f"{job_seed & _WORD} {have}".encode()
+    text = f"{job_seed & _WORD} {have}{f' {bought}' if bought else ''}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=7, person=b"q-store more").digest())

@@ -38,6 +38,7 @@ class Order:
         contents: what its circuits are; None where nothing is kept of them.
         members: who may run it. done: set once every circuit is answered or given up, or to what went wrong.
         withdrawn: whether nobody waits for it any more. failure: why circuits of it failed, the last time.
+        remarks: what else is to be said of it.
     """
 
     batch: int
@@ -52,6 +53,7 @@ class Order:
     errors: list[QStoreError] = field(default_factory=list)
     failure: str = ""
     refusal: BudgetError | None = None
+    remarks: list[str] = field(default_factory=list)
 
 
 class Traffic:
@@ -59,12 +61,14 @@ class Traffic:
 
     def __init__(self) -> None:
         self.fingerprints: set[str] = set()
+        self.lost: set[str] = set()
+        """Those of which nobody knows when they end."""
         self._ended = asyncio.Event()
 
     @property
     def flows(self) -> bool:
         """Whether a reservation may become free."""
-        return bool(self.fingerprints)
+        return bool(self.fingerprints - self.lost)
 
     async def carry(self, fingerprint: str, carriage: Coroutine[Any, Any, Fate]) -> Fate:
         """Know of a slice while it is on its way."""
@@ -73,6 +77,7 @@ class Traffic:
             return await carriage
         finally:
             self.fingerprints.discard(fingerprint)
+            self.lost.discard(fingerprint)
             self._ended.set()
             self._ended = asyncio.Event()
 
@@ -89,6 +94,7 @@ class Delivery:
         send: which circuits. order: of which batch. member: to whom.
         books: of the member: where steps are written. watch: of the member. traffic: of the pool.
         tell: hears that the member accepted a slice. canceled: set when the circuits are not wanted any more.
+        sent: fingerprints of slices whose intent was written. lost: whether others get its circuits.
     """
 
     send: Send
@@ -99,6 +105,8 @@ class Delivery:
     traffic: Traffic
     tell: Callable[[Event], None]
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: list[str] = field(default_factory=list)
+    lost: bool = False
 
     async def run(self) -> Answered | Broke:
         """Bring the circuits to their end, and say what it was."""
@@ -122,10 +130,10 @@ class Delivery:
 
     def _parts(self, lacking: Lacking) -> list[Slice]:
         """Slices; circuits that have some shots get others than those."""
-        job, out = self.order.work.job, []
+        job, bought, out = self.order.work.job, self.send.bought, []
         for have in np.unique(lacking.have).tolist():
             some = lacking.take(np.flatnonzero(lacking.have == have))
-            own = job if not have else replace(job, seed=topping(job.seed, have))
+            own = replace(job, seed=topping(job.seed, have, bought)) if have or bought else job
             out += self.member.backend.plan(own, some.numbers, some.shots)
         return out
 
@@ -146,6 +154,7 @@ class Delivery:
             return [broke(part.numbers, Break.CANCELED, "canceled before it was sent")]
         if held:
             return await self._shared(part, held, keys or [])
+        self.sent.append(part.fingerprint)
         carriage = Carriage(
             sending,
             self.books,
@@ -209,6 +218,13 @@ class Delivery:
         take_over(books, self.order.job, work, bare.numbers, found, noise_id=self.member.shared.noise_id)
         left = work.lacking(numbers)
         return await self._lacking(left) if len(left.numbers) else []
+
+    def lose(self, reason: str) -> None:
+        """Nobody knows what became of it: others get its circuits."""
+        self.lost = True
+        self.traffic.lost |= self.traffic.fingerprints.intersection(self.sent)
+        for fingerprint in self.sent:
+            self.books.bought_again(fingerprint, reason)
 
     async def _unless_canceled(self, waiting: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, or until the circuits are not wanted any more."""

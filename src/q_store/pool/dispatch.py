@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from q_store.pool import policy
@@ -154,3 +154,41 @@ def to_recall(standing: Sequence[Load], timed: Timed, now: float, settings: Pool
             else:
                 then = min(then, at)
     return slow, then
+
+
+def to_buy_again(
+    flights: Sequence[Flight], members: Mapping[str, Member], now: float, settings: PoolSettings
+) -> tuple[list[tuple[Flight, str]], float]:
+    """(Slices of paid members that have given no answer for too long, and why; the next time when there may be one)."""
+    patience = settings.patience_of_buyers
+    silent, then = [], math.inf
+    for flight in flights if patience is not None else ():
+        member = members[flight.member]
+        if member.spec.price and member.silent is not None:
+            at = member.silent + (patience or 0.0)
+            reason = f"no answer from {flight.member} for {now - member.silent:.0f} s: {member.breaker.reason}"
+            if at <= now:
+                silent.append((flight, reason))
+            else:
+                then = min(then, at)
+    return silent, then
+
+
+def look_again(standing: Sequence[Load], now: float, settings: PoolSettings) -> float:
+    """When to look again whether somebody idle should help with what is late."""
+    if not any(load.free and not load.flights for load in standing):
+        return math.inf
+    spans = [max(load.ready, load.waited) for load in standing if load.flights]
+    return now + max(settings.grain, max(spans) / 8) if spans else math.inf
+
+
+def wake(batches: Iterable[Batch], members: Mapping[str, Member], now: float) -> float | None:
+    """When something may be to do without an event."""
+    times = []
+    for batch in batches:
+        allowed = [members[name] for name in batch.allowed]
+        times += [member.breaker.until for member in allowed if member.breaker.health is Health.OPEN]
+        if batch.waits:
+            times += [member.paused_until for member in allowed]
+        times.append(batch.look_again)
+    return min((time for time in times if now < time < math.inf), default=None)

@@ -9,9 +9,9 @@ from typing import Any
 
 from q_store.backends.base import Missing
 from q_store.errors import PausedError, QStoreError, ThrottledError
-from q_store.events import Announcer, PoolPaused, PoolResumed
+from q_store.events import Announcer, PoolBought, PoolPaused, PoolResumed
 from q_store.jobs import Status
-from q_store.pool.actions import Action, Cancel, Finished, GiveUp, Probe, Send, Starve, Wake
+from q_store.pool.actions import Action, BuyAgain, Cancel, Finished, GiveUp, Probe, Send, Starve, Wake
 from q_store.pool.books import Books
 from q_store.pool.delivery import Delivery, Order, Traffic
 from q_store.pool.events import Asked, Break, Broke, Event, Probed, Reported, Tick, Withdrawn
@@ -85,6 +85,7 @@ class Driver:
         self._does: dict[type, Callable[[Any], None]] = {
             Send: self._send,
             GiveUp: self._give_up,
+            BuyAgain: self._buy_again,
             Finished: self._finished,
             Cancel: lambda action: self._deliveries[action.slice][0].canceled.set(),
             Probe: self._probe,
@@ -119,8 +120,10 @@ class Driver:
     async def aclose(self) -> None:
         """Cancel what is still on its way, and stop."""
         await self.abandon(list(self._orders.values()), leave=False)
-        for delivery, _ in self._deliveries.values():
+        for delivery, task in self._deliveries.values():
             delivery.canceled.set()
+            if delivery.lost and delivery.watch.is_lost:  # its tickets are taken up later
+                task.cancel()
         await _ended({task for _, task in self._deliveries.values()}, FAREWELL)
         await _ended(set(self._probes), 0.0)
         self._stop_timer()
@@ -185,8 +188,8 @@ class Driver:
         except Exception as error:  # noqa: BLE001  # who waits for the order hears of it, a fault of ours included
             self.fail(error)
         finally:
+            self.tell(event)  # which may be answered by what is to be done about this delivery
             del self._deliveries[name]
-            self.tell(event)
 
     def _give_up(self, action: GiveUp) -> None:
         order = self._orders[action.batch]
@@ -195,6 +198,16 @@ class Driver:
             said = f"{said}; at last: {order.failure}"
         gap = Missing(Status.UNCERTAIN if action.uncertain else Status.FAILED, said)
         order.work.give_up(order.lacking.numbers[action.numbers], gap)
+
+    def _buy_again(self, action: BuyAgain) -> None:
+        """In the store before it is sent: the sending begins when this task waits."""
+        delivery, _ = self._deliveries[action.slice]
+        delivery.lose(f"{action.reason}; bought again elsewhere")
+        if delivery.sent:  # else it was still waiting for its turn
+            count = len(action.numbers)
+            self._announce(PoolBought(action.member, count, action.reason))
+            said = f"{count} circuits of {action.member} were bought again, and are perhaps paid twice: {action.reason}"
+            delivery.order.remarks.append(f"warning: {said}")
 
     def _finished(self, action: Finished) -> None:
         order = self._orders.pop(action.batch)
@@ -245,7 +258,7 @@ class Driver:
                 f"expected a backend to work within {self._patience:.0f} s, got none: {action.reason}; what was "
                 "received is kept where there is a store: resume the run when one is back"
             )
-            order.done.set_exception(PausedError(text))
+            order.done.set_exception(order.refusal or PausedError(text))
 
 
 async def _ended(tasks: set[asyncio.Task[None]], patience: float) -> None:

@@ -142,6 +142,8 @@ class Member:
         self.flights: dict[int, Flight] = {}
         self.window = float(spec.max_in_flight)
         self.paused_until = 0.0
+        self.silent: float | None = None
+        """Since when it gives no usable answer."""
         self.largest = self.answered = self.failed = 0
         self._last = -math.inf
         self._throttled = 0
@@ -174,17 +176,14 @@ class Member:
         if not flight.canceled:
             self._last = now
 
-    def throttled(self, now: float, pause: float) -> None:
-        """Too many requests."""
+    def throttled(self, now: float, pause: float, reason: str) -> None:
+        """Too many requests: a pause; where that goes on, probes find out when it is over."""
         pause = max(pause, 0.5 * 2.0**self._throttled)
         self._throttled = min(self._throttled + (now >= self.paused_until), _LONGEST_PAUSE)
         self.paused_until = max(self.paused_until, now + pause)
         self.window = max(1.0, self.window / 2)
-
-    @property
-    def is_throttled(self) -> bool:
-        """Whether it answers nothing else any more."""
-        return self._throttled >= _OFTEN
+        if self._throttled >= _OFTEN:
+            self.breaker.trip(now, f"throttled: {reason}")
 
     def etas(self, now: float, latency: float, pace: float) -> list[tuple[Flight, float]]:
         """(slice, when it should end). One that is late is taken to need as long again as it is late."""

@@ -289,7 +289,7 @@ class Pool:
             raise order.refusal
         if not answered.any() and order.errors:
             raise order.errors[0]
-        proof = tuple(dict.fromkeys(line for fate in order.fates for line in fate.proof))
+        proof = tuple(dict.fromkeys([*(line for fate in order.fates for line in fate.proof), *order.remarks]))
         shots, cost = sum(fate.shots for fate in order.fates), sum(fate.cost for fate in order.fates)
         if self._books is not None and order.contents is not None:
             shots, cost = self._books.paid(order.job)
@@ -341,7 +341,8 @@ class Pool:
             await asyncio.wait({beating})
 
     async def _attach(self, books: Written, driver: Driver) -> None:
-        attachment = Attachment(books, self._members, driver.watches, self._patience, driver.busy)
+        lost_after = self._state.settings.patience_of_buyers
+        attachment = Attachment(books, self._members, driver.watches, self._patience, driver.busy, lost_after)
         self._gaps = await attachment.own()
         self._attached = True
         if self._others is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from q_store.errors import ConfigError
+from q_store.errors import ConfigError, suggestion
+
+WAIT, BUY = "wait", "buy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,9 @@ class PoolSettings:
         pause, longest_pause: how long an open breaker waits before it probes: doubles from the one to the other.
         tries: failures of a circuit after which no member is asked twice.
         quota, refill: tokens for asking a member for a circuit again that it failed; an answered slice brings refill.
+        lost: what is done about circuits that a paid member took and of which nobody knows whether they ran: `wait` for
+            it, and never buy them a second time, or `buy` them elsewhere, within the budget, perhaps paid twice.
+        lost_after: with `buy`, how long a member may give no usable answer before that.
         recall, recall_after: a slice that cannot be hedged and takes longer than recall times what was expected plus
             recall_after is canceled when somebody else is idle; its circuits go there once the cancel is confirmed.
 
@@ -46,14 +51,25 @@ class PoolSettings:
     tries: int = 6
     quota: float = 20.0
     refill: float = 0.5
+    lost: str = WAIT
+    lost_after: float = 60.0
     recall: float = 3.0
     recall_after: float = 30.0
 
     def __post_init__(self) -> None:
+        if self.lost not in {WAIT, BUY}:
+            raise ConfigError(
+                f"expected lost to be {WAIT!r} or {BUY!r}, got {self.lost!r}{suggestion(str(self.lost), (WAIT, BUY))}"
+            )
         for each in fields(self):
-            value = getattr(self, each.name)
+            value = 1.0 if each.name == "lost" else getattr(self, each.name)
             least = 1 if each.name in {"failures", "recent", "tries"} else 0
             if not (math.isfinite(value) and value >= least):
                 raise ConfigError(f"expected {each.name} of {least} or more, got {value!r}")
         if not 0 < self.pause <= self.longest_pause:
             raise ConfigError(f"expected 0 < pause <= longest_pause, got {self.pause} and {self.longest_pause}")
+
+    @property
+    def patience_of_buyers(self) -> float | None:
+        """Seconds without a usable answer after which circuits are bought again; None: never."""
+        return self.lost_after if self.lost == BUY else None

@@ -18,11 +18,13 @@ class Parcel:
         tries: how often they failed.
         failed_at: who failed them, since they last went round; those are not asked while others remain.
         cap: circuits in a slice at most: slices that failed are cut up, so that one bad circuit is found.
+        bought: how often they were bought, as nobody knows what became of them.
     """
 
     tries: int
     failed_at: frozenset[str]
     cap: int
+    bought: int = 0
 
 
 @dataclass(slots=True, eq=False)

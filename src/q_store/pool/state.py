@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from q_store.backends.base import Missing
 from q_store.errors import ConfigError, InputError, suggestion
-from q_store.jobs import Status
 from q_store.pool import dispatch
-from q_store.pool.actions import Action, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
-from q_store.pool.batches import Batch
+from q_store.pool.actions import Action, BuyAgain, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
+from q_store.pool.batches import Batch, by_fate
 from q_store.pool.breaker import Health
 from q_store.pool.dispatch import Cut, Hedge
 from q_store.pool.events import (
@@ -125,7 +123,7 @@ class PoolState:
         finally:
             self._events += 1
             self._assigned.clear()
-        wake = self._wake(now)
+        wake = dispatch.wake(self._batches.values(), self._members, now)
         if wake is not None:
             actions.append(Wake(wake))
         return actions
@@ -192,7 +190,7 @@ class PoolState:
             return
         lost = batch.lost(flight.numbers)
         if event.kind is Break.UNCERTAIN and member.spec.price:
-            self._give_up(batch, lost, event.reason, uncertain=True)
+            self._unknown(batch, flight, lost, event.reason)
         elif event.kind in {Break.FAILED, Break.CANCELED, Break.UNCERTAIN}:  # what is free may run twice
             self._fail(batch, flight, lost, whole=event.kind is Break.FAILED)
         else:
@@ -202,7 +200,7 @@ class PoolState:
         """What a broken slice says about its member."""
         reason = event.reason or event.kind.value
         if event.kind is Break.THROTTLED:
-            self._throttled(member, event.pause, reason, now)
+            member.throttled(now, event.pause, reason)
         elif event.kind is Break.UNREACHABLE:
             member.breaker.trip(now, reason)
         elif event.kind is Break.BARRED:
@@ -215,19 +213,15 @@ class PoolState:
         elif not canceled:
             member.breaker.failed(now, reason)
 
-    def _throttled(self, member: Member, pause: float, reason: str, now: float) -> None:
-        """Too many requests: a pause; where that goes on, probes find out when it is over."""
-        member.throttled(now, pause)
-        if member.is_throttled:
-            member.breaker.trip(now, f"throttled: {reason}")
-
     def _probed(self, event: Probed, now: float) -> None:
         self._member(event.member).breaker.probed(now, event.reason or "the probe failed", ok=event.ok)
 
     def _reported(self, event: Reported, now: float) -> None:
-        breaker = self._member(event.member).breaker
+        member = self._member(event.member)
+        breaker = member.breaker
+        member.silent = None if event.available else now if member.silent is None else member.silent
         if event.throttled:
-            self._throttled(self._member(event.member), event.pause, event.reason, now)
+            member.throttled(now, event.pause, event.reason)
         elif event.available:
             breaker.hurry(now)
         else:
@@ -255,26 +249,51 @@ class PoolState:
         return flight, batch
 
     def _missing(self, batch: Batch, flight: Flight, missing: Mapping[int, Missing], *, whole: bool) -> None:
-        """Circuits of an answered slice that have no answer: elsewhere, or nowhere.
-
-        Those of unknown fate are not run again where that could be paid twice.
-        """
-        paid = self._members[flight.member].spec.price > 0
-
-        def fate(entry: tuple[int, Missing]) -> tuple[bool, bool, str]:
-            gap = entry[1]
-            uncertain = gap.status is Status.UNCERTAIN
-            again = not paid if uncertain else gap.retry
-            return again, uncertain and paid, "" if again else gap.reason
-
-        for (again, uncertain, reason), entries in groupby(sorted(missing.items(), key=fate), key=fate):
-            lost = batch.lost(flight.numbers[[place for place, _ in entries]])
-            if again:
+        """Circuits of an answered slice that have no answer: elsewhere, or nowhere."""
+        for fate, places in by_fate(missing, paid=self._members[flight.member].spec.price > 0):
+            lost = batch.lost(flight.numbers[places])
+            if fate.again:
                 self._fail(batch, flight, lost, whole=whole)
+            elif fate.unknown:
+                self._unknown(batch, flight, lost, fate.reason)
             else:
-                self._give_up(batch, lost, reason, uncertain=uncertain)
+                self._give_up(batch, lost, fate.reason)
 
-    def _fail(self, batch: Batch, flight: Flight, lost: Ints, *, whole: bool) -> None:
+    def _unknown(self, batch: Batch, flight: Flight, lost: Ints, reason: str) -> None:
+        """Circuits of a paid slice that perhaps ran: given up, or bought again where that is wanted and possible."""
+        if self._others(batch, flight):
+            self._buy_again(batch, flight, lost, reason)
+        else:
+            self._give_up(batch, lost, reason, uncertain=True)
+
+    def _others(self, batch: Batch, flight: Flight) -> bool:
+        """Whether circuits that are perhaps lost are bought again, and somebody else can run them."""
+        if self.settings.patience_of_buyers is None:
+            return False
+        return any(self._members[name].works for name in batch.allowed - {flight.member})
+
+    def _buy_again(self, batch: Batch, flight: Flight, lost: Ints, reason: str) -> None:
+        if len(lost):
+            self._actions.append(BuyAgain(flight.name, batch.name, flight.member, np.sort(lost), reason))
+            self._fail(batch, flight, lost, whole=False, bought=1)
+
+    def _let_go(self, batch: Batch, now: float) -> float:
+        """Buy again what paid members have that are silent for too long; the next time to look."""
+        own = [flight for flight in self._flights.values() if flight.batch == batch.name and not flight.forgone]
+        silent, then = dispatch.to_buy_again(own, self._members, now, self.settings)
+        for flight, reason in silent:
+            if self._others(batch, flight):
+                self._forgo(batch, flight)
+                self._buy_again(batch, flight, batch.lost(flight.numbers), reason)
+        return then
+
+    def _forgo(self, batch: Batch, flight: Flight) -> None:
+        """Nobody waits for a slice any more."""
+        self._cancel(flight)
+        flight.forgone = True
+        batch.back(flight.numbers)
+
+    def _fail(self, batch: Batch, flight: Flight, lost: Ints, *, whole: bool, bought: int = 0) -> None:
         """Circuits that a member failed wait for the others; in smaller slices where all of a slice failed."""
         if flight.canceled:
             cap, tries = len(flight.numbers), flight.parcel.tries
@@ -282,7 +301,7 @@ class PoolState:
             cap, tries = len(flight.numbers) // (_CUT if whole else 1), flight.parcel.tries + 1
             self._members[flight.member].failed += len(lost)
         cap = 1 << max(cap, 1).bit_length() - 1  # a power of two, so that few parcels differ
-        batch.add(Parcel(tries, flight.parcel.failed_at | {flight.member}, cap), lost)
+        batch.add(Parcel(tries, flight.parcel.failed_at | {flight.member}, cap, flight.parcel.bought + bought), lost)
 
     def _give_up(self, batch: Batch, numbers: Ints, reason: str, *, uncertain: bool = False) -> None:
         if len(numbers):
@@ -307,6 +326,7 @@ class PoolState:
     def _serve(self, batch: Batch, now: float) -> None:
         """Everything that can be done for a batch now."""
         self._probe(batch, now)
+        lost_at = self._let_go(batch, now)
         self._go_round(batch)
         members, standing = self._members, dispatch.loads(batch, self._members, now)
         while (cut := dispatch.next_cut(batch, members, standing, now, self.settings)) is not None:
@@ -323,7 +343,7 @@ class PoolState:
         slow, then = dispatch.to_recall(standing, timed, now, self.settings)
         for flight in slow:
             self._recall(batch, flight, now)
-        batch.look_again = min(then, self._look_again(standing, now))
+        batch.look_again = min(then, lost_at, dispatch.look_again(standing, now, self.settings))
         if slow:
             self._serve(batch, now)
         elif not batch.open:
@@ -355,7 +375,7 @@ class PoolState:
                 continue
             numbers = batch.cut(parcel)
             if parcel.tries < self.settings.tries and self._quota.take():
-                batch.add(Parcel(parcel.tries, frozenset(), parcel.cap), numbers)
+                batch.add(Parcel(parcel.tries, frozenset(), parcel.cap, parcel.bought), numbers)
             else:
                 self._give_up(batch, numbers, f"failed {parcel.tries} times, on {', '.join(sorted(parcel.failed_at))}")
 
@@ -368,31 +388,13 @@ class PoolState:
         self._slices += 1
         batch.out(numbers, now)
         self._flights[flight.name] = self._members[name].flights[flight.name] = flight
-        self._actions.append(Send(flight.name, name, batch.name, numbers, hedged))
+        self._actions.append(Send(flight.name, name, batch.name, numbers, hedged, parcel.bought))
 
     def _recall(self, batch: Batch, flight: Flight, now: float) -> None:
         """Cancel a slice; the circuits of a free member need not wait for the confirmation, nor for its answer."""
-        self._cancel(flight)
         self._members[flight.member].breaker.failed(now, "does not answer in time")
-        if not self._members[flight.member].spec.price:
-            flight.forgone = True
-            batch.back(flight.numbers)
+        if self._members[flight.member].spec.price:
+            self._cancel(flight)
+        else:
+            self._forgo(batch, flight)
             self._fail(batch, flight, batch.lost(flight.numbers), whole=False)
-
-    def _look_again(self, standing: Sequence[Load], now: float) -> float:
-        """When to look again whether somebody idle should help with what is late."""
-        if not any(load.free and not load.flights for load in standing):
-            return np.inf
-        spans = [max(load.ready, load.waited) for load in standing if load.flights]
-        return now + max(self.settings.grain, max(spans) / 8) if spans else np.inf
-
-    def _wake(self, now: float) -> float | None:
-        """When something may be to do without an event."""
-        times = []
-        for batch in self._batches.values():
-            members = [self._members[name] for name in batch.allowed]
-            times += [member.breaker.until for member in members if member.breaker.health is Health.OPEN]
-            if batch.waits:
-                times += [member.paused_until for member in members]
-            times.append(batch.look_again)
-        return min((time for time in times if now < time < np.inf), default=None)

@@ -84,6 +84,8 @@ class Watch:
         self._lost: float | None = None
         """Since when there is no contact."""
         self._throttled = False
+        self._useless: float | None = None
+        """Since when there is no usable answer."""
 
     async def final(self, ticket: Ticket, progress: Callable[[Ticket], None]) -> Ticket:
         """The ticket once it is final; `progress` hears each look that found it. Waits as long as it takes.
@@ -166,22 +168,29 @@ class Watch:
         """Whether the backend does not answer."""
         return self._lost is not None or self._throttled
 
+    @property
+    def silence(self) -> float:
+        """Seconds without a usable answer."""
+        return 0.0 if self._useless is None else asyncio.get_running_loop().time() - self._useless
+
     def heard(self) -> None:
         """The backend answers."""
         if self.is_lost:
-            self._lost, self._throttled = None, False
+            self._lost, self._useless, self._throttled = None, None, False
             self._tell("", None)
 
     def _unheard(self, reason: str) -> float:
         """The backend does not answer; since when."""
-        if self._lost is None:
-            self._lost = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self._lost = now if self._lost is None else self._lost
+        self._useless = now if self._useless is None else self._useless
         self._tell(reason, None)
         return self._lost
 
     def _unreached(self, due: list[_Watched], error: QStoreError, now: float) -> None:
         if isinstance(error, ThrottledError):
             self._lost, self._throttled = None, True
+            self._useless = now if self._useless is None else self._useless
             self._tell(str(error), error)
             lost = now
         else:

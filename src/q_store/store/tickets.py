@@ -125,12 +125,11 @@ class Tickets:
             fingerprint: of the slice.
             state: DONE, FAILED or CANCELLED.
             answer: what came; circuits without an answer are left out.
-            charge: what the service charged; by default what `answer` says, for the circuits that it has.
+            charge: what the service charged; by default what `answer` says.
             reason: why it is FAILED or CANCELLED.
             times: more of them, by name.
             max_age: of samples that these may be added to, see `Samples.merge`.
-            extra: places of circuits that the run has from elsewhere: kept as samples, but not in the journal, which a
-                resumed run must find as it was.
+            extra: places of circuits that the run has from elsewhere: kept as samples, not in the journal.
 
         Returns:
             What was kept, a row for each circuit. Use this rather than `answer`, as a resumed run will; where the
@@ -144,8 +143,7 @@ class Tickets:
         with self._database.write():
             ticket = self._mine(fingerprint, state)
             measured = None if answer is None else self._keep(ticket, answer, max_age, extra)
-            if charge is None:
-                charge = Amounts() if answer is None else _charged(answer)
+            charge = charge or _charged(answer)
             self._budget.hold(
                 ticket.run_number,
                 ticket.provider,
@@ -322,7 +320,9 @@ class Tickets:
         return measured
 
 
-def _charged(answer: Answer) -> Amounts:
+def _charged(answer: Answer | None) -> Amounts:
+    if answer is None:
+        return Amounts()
     return Amounts(answer.cost, answer.shots_paid, len(answer.distributions) - len(answer.missing))
 
 
