@@ -52,6 +52,7 @@ class StepDone:
         learning_rate: of the circuit parameters; 0 in the stage `finish`.
         circuits, shots: running totals.
         seconds: since the start of this process' run.
+        depth: layers of the circuit, None without a schedule. shots_each: a circuit of the gradient, None for exact.
     """
 
     step: int
@@ -62,6 +63,27 @@ class StepDone:
     circuits: int
     shots: int
     seconds: float
+    depth: int | None = None
+    shots_each: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChosen:
+    """The circuit that the coming epochs train, where a schedule or pruning chooses it; told when it changes.
+
+    Attributes:
+        epoch: the first one, from 1. depth: whole layers, None without a schedule.
+        before, after: sizes of the whole circuit and of the chosen one: `gates`, `two_qubit`, `depth`, and the number
+            of each kind of gate.
+        bound, fidelity: asked for by pruning, and the smallest one measured; None without pruning.
+    """
+
+    epoch: int
+    depth: int | None
+    before: dict[str, int]
+    after: dict[str, int]
+    bound: float | None = None
+    fidelity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +97,9 @@ class EpochDone:
         validation_loss, validation_accuracy: None without validation rows, accuracy also where the loss knows none.
         learning_rate: of the circuit parameters at the last step.
         circuits, shots: running totals. seconds: since the start of the run, earlier processes included.
+        depth: layers of the circuit that was trained, None without a schedule.
+        trained_loss, trained_accuracy: validation by that circuit, shallower or pruned; None where it is the whole
+            one, by which `validation_loss` and `validation_accuracy` always are.
     """
 
     epoch: int
@@ -86,6 +111,9 @@ class EpochDone:
     circuits: int
     shots: int
     seconds: float
+    depth: int | None = None
+    trained_loss: float | None = None
+    trained_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +179,7 @@ Event = (
     RunStarted
     | StageStarted
     | StepDone
+    | CircuitChosen
     | EpochDone
     | CheckpointSaved
     | EarlyStopped

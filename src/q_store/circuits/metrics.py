@@ -27,6 +27,10 @@ class Metrics:
         kinds = tuple(sorted(circuit.counts.items()))
         return Metrics(circuit.count(), circuit.two_qubit_gates, circuit.depth, kinds)
 
+    def figures(self) -> dict[str, int]:
+        """All of it by name, the kinds last."""
+        return {"gates": self.gates, "two_qubit": self.two_qubit, "depth": self.depth, **dict(self.kinds)}
+
     def __str__(self) -> str:
         kinds = ", ".join(f"{number} {name}" for name, number in self.kinds)
         return f"{self.gates} gates ({kinds}), {self.two_qubit} on two qubits, depth {self.depth}"

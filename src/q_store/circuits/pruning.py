@@ -173,7 +173,8 @@ class _Gates:
         start = np.zeros((len(angles), 2**circuit.n_qubits), dtype=complex)
         if circuit.prepare is not None and rows is not None:
             first, number = circuit.prepare.columns
-            start[:, :number] = rows[:, first : first + number]
+            amplitudes = rows[:, first : first + number]
+            start[:, :number] = amplitudes / np.linalg.norm(amplitudes, axis=1, keepdims=True)  # float32 rounds
         else:
             start[:, 0] = 1
         wires, unitaries, used = [], [], 0

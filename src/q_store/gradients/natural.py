@@ -125,10 +125,20 @@ def preconditioned(found: GradientEstimate, metric: MetricEstimate, system: Real
     except np.linalg.LinAlgError:
         msg = "expected a metric that can be solved, got a singular one; raise the regularization above 0"
         raise ConfigError(msg) from None
+    variance = None if found.variance is None else (solved[:, 1:] ** 2).sum(axis=1)
     return replace(
         found,
         gradient=solved[:, 0],
-        variance=None if found.variance is None else (solved[:, 1:] ** 2).sum(axis=1),
+        variance=variance,
+        shot_noise=_share(found, variance),
         circuits=found.circuits + metric.circuits,
         shots=found.shots + metric.shots,
     )
+
+
+def _share(found: GradientEstimate, variance: Reals | None) -> float | None:
+    """The part of the new variance that shots cause, as large a share as of the old one."""
+    if found.shot_noise is None or found.variance is None or variance is None:
+        return None
+    total = float(found.variance.sum())
+    return found.shot_noise * float(variance.sum()) / total if total else 0.0

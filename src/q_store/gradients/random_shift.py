@@ -49,6 +49,6 @@ class RandomShift:
         found = yield from estimate_from(rules.only(np.sort(drawn)), problem)
         weight = np.zeros(problem.circuit.n_params)
         weight[drawn] = len(used) / max(number, 1)
-        shots = 0.0 if found.variance is None else found.variance
+        shots = np.zeros_like(weight) if found.variance is None else found.variance
         variance = weight * ((weight - 1) * found.gradient**2 + shots)
-        return replace(found, gradient=weight * found.gradient, variance=variance)
+        return replace(found, gradient=weight * found.gradient, variance=variance, shot_noise=float(weight**2 @ shots))

@@ -65,12 +65,14 @@ class SPSA:
         cotangents = np.asarray(problem.pullback(average), dtype=float)
         slopes = contracted(values[:, :, 0] - values[:, :, 1], cotangents).sum(axis=0) / (2 * self.perturbation)
         each = slopes[:, None] * deltas
+        noisy = sum(self._shot_noise(problem, outcome, cotangents) for outcome in outcomes)
         return GradientEstimate(
             each.mean(axis=0),
             average,
-            self._variance(each, sum(self._shot_noise(problem, outcome, cotangents) for outcome in outcomes)),
+            self._variance(each, noisy),
             2 * self.pairs * problem.rows * bases(problem),
             sum(outcome.shots_paid for outcome in outcomes),
+            noisy * deltas.shape[1] / self.pairs,
         )
 
     def _jobs(self, problem: Problem, deltas: Reals) -> list[Job]:
