@@ -32,8 +32,9 @@ from report import OURS, milliseconds, ratios  # noqa: E402
 from workloads import Case  # noqa: E402
 
 from q_store.models.metrics import wilson_interval  # noqa: E402
+from q_store.training import TrainingSettings  # noqa: E402
 
-DOCUMENTS = ("README.md", "docs/models.md", "docs/performance.md", "docs/ionq.md", "docs/pool.md")
+DOCUMENTS = ("README.md", "docs/models.md", "docs/performance.md", "docs/ionq.md", "docs/pool.md", "docs/store.md")
 ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 NONE = "–"
@@ -98,7 +99,13 @@ def _is_current(name: str, entry: Result) -> bool:
         "penalty": definition.penalty,
         "circuit_scale": definition.circuit_scale,
     }
-    return all(entry.get(key) == value for key, value in now.items()) and bool(entry["fits"])
+    then = {**entry, "settings": _filled(entry.get("settings"))}
+    return all(then.get(key) == value for key, value in now.items()) and bool(entry["fits"])
+
+
+def _filled(settings: Result | None) -> Result | None:
+    """Stored settings with the defaults of those that came later."""
+    return settings and {**TrainingSettings().model_dump(), **settings}
 
 
 def models(results: Path) -> str:
@@ -299,6 +306,7 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "peak": peak,
     "ionq-speed": docs_remote.ionq_speed,
     "pool-speed": docs_remote.pool_speed,
+    "store-speed": docs_remote.store_speed,
 }
 
 if __name__ == "__main__":

@@ -249,6 +249,7 @@ class Capabilities:
         exact: whether shots=None is possible.
         shots_matter: False where shots change nothing (an ideal simulator that returns probabilities).
         noise_id: noise domain.
+        least_shots: fewer are refused, or answered in another way; schedules of shots keep to it.
     """
 
     name: str
@@ -257,6 +258,7 @@ class Capabilities:
     exact: bool = True
     shots_matter: bool = True
     noise_id: str = "ideal"
+    least_shots: int = 1
 
 
 class Executor(Protocol):
@@ -292,7 +294,7 @@ def drive(steps: Steps[T], executor: AnyExecutor) -> T:
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send(_complete(run_all(executor, jobs)))
+            jobs = steps.send(complete(run_all(executor, jobs)))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 
@@ -315,12 +317,12 @@ async def drive_async(steps: Steps[T], executor: Executor) -> T:
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send(_complete(await executor.run_async(jobs)))
+            jobs = steps.send(complete(await executor.run_async(jobs)))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 
 
-def _complete(outcomes: list[Outcome]) -> list[Outcome]:
+def complete(outcomes: list[Outcome]) -> list[Outcome]:
     """The outcomes. Raises IncompleteError when a row has no answer: plans compute with every row."""
     for outcome in outcomes:
         if not outcome.complete:

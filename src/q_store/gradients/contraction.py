@@ -20,7 +20,7 @@ def contracted(values: Array, cotangents: Array) -> Array:
 
 
 def noise(outcome: Outcome, cotangents: Array, measured: Observables, shots: int | Array | None) -> Reals | float:
-    """Variance [R, T] of `contracted` for the R T rows of an outcome, with `shots` or shots[R, 1] each; 0 for exact ones.
+    """Variance [R, T] of `contracted` of R T rows with `shots`, or shots[R, 1], each; 0 for exact values.
 
     Within a marginal the multinomial covariance is used; correlations between different observables of one measurement
     are left out.

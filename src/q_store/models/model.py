@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -220,7 +221,10 @@ class Model:
             checkpoints=None if checkpoint is None else CheckpointFile(checkpoint),
         )
         result = trainer.fit((encoded.z, train), held_out, resume=resume)
-        self.adopt(Trained(encoded.feature_map, trainer.objective, result.parameters, classes))
+        objective = trainer.objective
+        if result.circuit is not None:  # shallower, pruned or merged: what the parameters were trained for
+            objective = replace(objective, circuit=result.circuit)
+        self.adopt(Trained(encoded.feature_map, objective, result.parameters, classes))
         self.result = result
         return self
 

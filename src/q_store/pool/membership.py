@@ -166,4 +166,5 @@ def together(members: Sequence[Member]) -> Capabilities:
         exact=any(each.exact for each in every),
         shots_matter=any(each.shots_matter for each in every),
         noise_id=", ".join(dict.fromkeys(each.noise_id for each in every)),
+        least_shots=max(each.least_shots for each in every),
     )

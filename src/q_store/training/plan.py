@@ -160,9 +160,9 @@ class Plan:
         """Loss and gradient of a step; Rotosolve has moved a circuit parameter then."""
         vector, step = self.state.vector, self.state.step
         seed = sample_seed(self.settings.seed, step)
-        if self.settings.optimiser == ROTOSOLVE:
-            return (yield from Rotosolve(self.forms.at(self.form)).step(vector, data, targets, step, shots=shots, seed=seed))
         objective, spread = self.forms.at(self.form), self.allotted.spread(shots)
+        if self.settings.optimiser == ROTOSOLVE:
+            return (yield from Rotosolve(objective).step(vector, data, targets, step, shots=shots, seed=seed))
         evaluation = objective.evaluate(vector, data, targets, self.estimator, shots=shots, seed=seed, spread=spread)
         return (yield from evaluation)
 
@@ -172,10 +172,10 @@ class Plan:
             gradient *= self.active
         norm = math.sqrt(float(gradient @ gradient))
         self._require_finite(evaluation.loss, norm)
-        if self.settings.gradient_clip is not None and norm > self.settings.gradient_clip:
-            gradient *= self.settings.gradient_clip / norm
         if shots is not None:
             self._remember(evaluation, norm, shots)
+        if self.settings.gradient_clip is not None and norm > self.settings.gradient_clip:
+            gradient *= self.settings.gradient_clip / norm
         factor = self._factor(state.step)
         rates = self.rates * factor if self.active is None else self.rates * factor * self.active
         self.optimiser.step(state.vector, gradient, rates, state.optimiser, self.decay)
@@ -185,13 +185,13 @@ class Plan:
         state.shots += evaluation.shots
         if self.tell:
             rate = self.settings.learning_rate * factor
-            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots)
+            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots=shots)
 
     def _factor(self, step: int) -> float:
         return self.schedule(step / (self.settings.epochs * self.steps_per_epoch))
 
     def _tell_step(
-        self, step: int, epoch: int, loss: float, norm: float, rate: float, shots: int | None = None
+        self, step: int, epoch: int, loss: float, norm: float, rate: float, *, shots: int | None = None
     ) -> None:
         state, seconds = self.state, time.perf_counter() - self.started
         about = step, epoch, loss, norm, rate, state.circuits, state.shots, seconds
@@ -208,11 +208,12 @@ class Plan:
         return self.allotted.shots(self.state.epoch / max(1, self.settings.epochs), self.state.allocator)
 
     def _remember(self, evaluation: Evaluation, norm: float, shots: int) -> None:
-        circuit = evaluation.gradient[: self.objective.circuit.n_params]
+        n, variance, noise = self.objective.circuit.n_params, evaluation.variance, evaluation.shot_noise
+        circuit = evaluation.gradient[:n]
+        if self.active is not None and noise and variance is not None and variance.sum():
+            noise *= float(variance[self.active[:n]].sum() / variance.sum())
         circuit_norm = math.sqrt(float(circuit @ circuit))
-        self.allotted.record(
-            self.state.allocator, Step(evaluation.loss, norm, shots, circuit_norm, evaluation.shot_noise)
-        )
+        self.allotted.record(self.state.allocator, Step(evaluation.loss, norm, shots, circuit_norm, noise))
 
     def _enter(self) -> None:
         """Choose the circuit of the epoch that begins."""
@@ -325,7 +326,8 @@ class Plan:
         shown = record.validation_loss if record.trained_loss is None else record.trained_loss
         value = record.train_loss if shown is None else shown
         if self.settings.monitor == "accuracy":
-            value = -(record.trained_accuracy or record.validation_accuracy or 0.0)
+            accuracy = record.validation_accuracy if record.trained_accuracy is None else record.trained_accuracy
+            value = -(accuracy or 0.0)
         if state.best_value is not None and value >= state.best_value:
             state.stale += 1
             return

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from q_store.errors import ConfigError
 from q_store.training.adaptive import NOISE_SHARE, shot_range
 from q_store.training.settings import TrainingSettings
 
@@ -171,12 +172,19 @@ class Variance:
         return None if shots is None else lambda noise: spread(noise, shots, self.bounds)
 
 
-def shot_rule(settings: TrainingSettings) -> ShotRule:
-    """The rule that the settings ask for."""
+def shot_rule(settings: TrainingSettings, threshold: int = 1) -> ShotRule:
+    """The rule that the settings ask for, on a backend that must not get fewer shots than `threshold`.
+
+    Raises:
+        ConfigError: where that is above the usual number.
+    """
     if settings.shots is None or settings.shot_schedule == "constant":
         return Constant(settings.shots)
     least, most = shot_range(settings)
-    bounds = Bounds(least, settings.shots, most)
+    if settings.shots < threshold:
+        msg = f"expected shots of {threshold} or more, the least of this backend, got {settings.shots}; raise shots"
+        raise ConfigError(msg)
+    bounds = Bounds(max(least, threshold), settings.shots, most)
     if settings.shot_schedule == "phase":
         return Phase(bounds)
     return Variance(bounds, NOISE_SHARE if settings.noise_share is None else settings.noise_share)

@@ -128,7 +128,7 @@ class Trainer:
                 stacklevel=4,
             )
             return Constant(self.settings.shots)
-        return shot_rule(self.settings)
+        return shot_rule(self.settings, 1 if capabilities is None else capabilities.least_shots)
 
     def _stored(
         self, rows: Rows, held_out: Rows | None, vector: npt.NDArray[np.float64], *, resume: bool

@@ -12,7 +12,7 @@ from q_store.backends.base import Answer, Found, Ints, Missing, Slice, Ticket, T
 from q_store.backends.ionq.client import records
 from q_store.backends.ionq.client.link import Link
 from q_store.backends.ionq.client.pace import unthrottled
-from q_store.backends.ionq.client.plan import Planned, Planner
+from q_store.backends.ionq.client.plan import LEAST_DEBIASED, Planned, Planner
 from q_store.backends.ionq.client.run import Run, is_open
 from q_store.backends.ionq.client.service import Service, native_family
 from q_store.backends.ionq.settings import IonQSettings
@@ -47,6 +47,7 @@ class IonQBackend:
             exact=settings.is_exact,
             shots_matter=not settings.is_exact,
             noise_id=settings.noise_id,
+            least_shots=LEAST_DEBIASED if settings.debiasing else 1,
         )
         self._transport = transport
         self._planner = Planner(settings, self.name)
