@@ -4,7 +4,8 @@
 
 shares    real pools, clients and stores against emulators in this process, in virtual time: three equal members beside
           one; speeds 1:1:4:100 beside the optimum (all circuits over the sum of the speeds); one of three members that
-          breaks, beside three sound ones. `first`: nothing is known of the members yet; `next`: speeds are known.
+          breaks, beside three sound ones; paid ones with both values of the setting `lost`: with `wait` what the
+          broken member has is waited for and never bought again, with `buy` it is. `first`: nothing is known of the members yet; `next`: speeds are known.
           Free members are simulators; paid ones machines, 100 shots a circuit.
 overhead  processor time of this process. remote: a job through a pool with a store on the disk less the same through
           the bare client, by circuit. local: a gradient step of 960 circuits (`ring`, 16 images) through a pool of this
@@ -44,10 +45,13 @@ from q_store.jobs import Job, Output, Status
 from q_store.models import zoo
 from q_store.pool.membership import Member
 from q_store.pool.pool import Pool
+from q_store.pool.settings import BUY, WAIT, PoolSettings
 from q_store.store import Store
 from q_store.waiting import wait
 
 EQUAL, UNLIKE, BROKEN = 2.8, 1.10, 0.6
+THROTTLED = 100.0
+"""Seconds for which a member throttles that is waited for."""
 REMOTE_MS, LOCAL_SHARE = 1.0, 0.05
 SHOTS = 100
 SPEEDS = (1, 1, 4, 100)
@@ -95,7 +99,13 @@ def jobs(circuits: int, count: int, *, paid: bool) -> list[Job]:
     return [sweep(circuits, params=part, **shots) for part in np.split(params, count)]
 
 
-def spans(own: list[Site], work: list[Job], do: Callable[[], None] | None = None, at: float = 0.0) -> list[float]:
+def spans(
+    own: list[Site],
+    work: list[Job],
+    do: Callable[[], None] | None = None,
+    at: float = 0.0,
+    settings: PoolSettings | None = None,
+) -> list[float]:
     """Virtual seconds of each job; `do` happens `at` seconds after the beginning. Nothing may be lost."""
     epoch()
     store = opened()
@@ -104,7 +114,7 @@ def spans(own: list[Site], work: list[Job], do: Callable[[], None] | None = None
     async def go() -> list[float]:
         taken = []
         loop = asyncio.get_running_loop()
-        async with Pool([site.member for site in own], store, run="r") as pool:
+        async with Pool([site.member for site in own], store, run="r", settings=settings) as pool:
             if do is not None:
                 loop.call_later(at, do)
             for job in work:
@@ -153,25 +163,36 @@ def broken(circuits: int, *, paid: bool) -> list[Row]:
     """One of three members breaks, at once or a third of the way."""
     name, rows = "paid" if paid else "free", []
     (healthy,) = spans(sites((1.0,) * 3, paid=paid), jobs(circuits, 1, paid=paid))
-    for fault in FAULTS:
-        for when, at in (("from the start", 0.0), ("mid-batch", healthy / 3)):
-            own = sites((1.0,) * 3, paid=paid)
-            what = f"{name}: one of three {fault} {when}, share of healthy"
-            try:
-                (took,) = spans(
-                    own, jobs(circuits, 1, paid=paid), lambda own=own, fault=fault: breaks(own[0], fault), at
-                )
-            except Uncertain as found:
-                took = found.seconds
-                note = f"{found.circuits} circuits of unknown fate, reported and not bought again"
-                rows.append(Row(what, healthy / took, None if paid else math.inf, note=note))
-                continue
-            twice = sum(site.ledger["circuits_charged_twice"] for site in own)
-            charged = sum(site.ledger["charged_circuits"] for site in own)
-            if paid and (twice or charged != circuits):
-                raise SystemExit(f"{what}: {charged} of {circuits} circuits charged, {twice} twice")
-            rows.append(Row(what, healthy / took, BROKEN))
+    cases = [(fault, when, at) for fault in FAULTS for when, at in (("from the start", 0.0), ("mid-batch", healthy / 3))]
+    for lost in (WAIT, BUY) if paid else (WAIT,):
+        for fault, when, at in cases:
+            what = f"{name}{', ' + lost if paid else ''}: one of three {fault} {when}, share of healthy"
+            rows.append(one_broken(what, sites((1.0,) * 3, paid=paid), fault, at, lost, healthy, circuits, paid=paid))
     return rows
+
+
+def one_broken(  # noqa: PLR0917
+    what: str, own: list[Site], fault: str, at: float, lost: str, healthy: float, circuits: int, *, paid: bool
+) -> Row:
+    """A pool whose first member breaks `at` that second, beside one in good health."""
+
+    def happens() -> None:
+        breaks(own[0], fault)
+        if (fault, lost) == ("429", WAIT):  # what it has accepted is waited for: it must answer again some time
+            asyncio.get_running_loop().call_later(THROTTLED, setattr, own[0].line, "status", None)
+
+    try:
+        (took,) = spans(own, jobs(circuits, 1, paid=paid), happens, at, PoolSettings(lost=lost))
+    except Uncertain as found:
+        note = f"{found.circuits} circuits of unknown fate, reported and not bought again"
+        return Row(what, healthy / found.seconds, BROKEN if lost == BUY or not paid else None, note=note)
+    charged = sum(site.ledger["charged_circuits"] for site in own)
+    twice = sum(site.ledger["circuits_charged_twice"] for site in own)
+    again = charged - circuits
+    if paid and (twice or (again and lost == WAIT)):
+        raise SystemExit(f"{what}: {charged} of {circuits} circuits charged, {twice} twice by one account")
+    note = f"{again} circuits bought again" if paid and again else ""
+    return Row(what, healthy / took, BROKEN, note=note)
 
 
 def breaks(site: Site, fault: str) -> None:
@@ -305,12 +326,19 @@ def overhead(repeats: int) -> list[Row]:
         return [*rows, *local(repeats, Path(name))]
 
 
+def kept(path: Path | None, measured: set[str]) -> list[dict[str, Any]]:
+    """The rows of a result file that were not measured again."""
+    if path is None or not path.is_file():
+        return []
+    return [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["what"] not in measured]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--circuits", type=int, default=960)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--part", choices=["shares", "broken", "overhead"], nargs="+", help="only these")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON; those of other parts stay")
     given = parser.parse_args()
     parts: dict[str, Callable[[], list[Row]]] = {
         "shares": lambda: shares(given.circuits, paid=False) + shares(given.circuits, paid=True),
@@ -322,11 +350,12 @@ def main() -> int:
         for row in parts[part]():
             print(row.text(), flush=True)
             rows.append(row)
+    new = [{**asdict(row), "holds": row.holds} for row in rows]
     found: dict[str, Any] = {
         "machine": {"processors": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "circuits": given.circuits,
         "load": os.getloadavg(),
-        "rows": [{**asdict(row), "holds": row.holds} for row in rows],
+        "rows": [*(kept(given.out, {row.what for row in rows}) if given.part else []), *new],
     }
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tables of remote runs for the documents: the IonQ client's speed and the pool's, from their result files."""
+"""Tables of remote runs for the documents: the speed of the IonQ client, the pool and the store, from result files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from statistics import median
 from typing import Any
 
 TRIP = 0.4
+_CALLS = {
+    "open": "open and close",
+    "look_up_1000": "look 1000 rows up",
+    "buy_1000": "a slice of 1000 circuits, from the intent to the result",
+    "commit": "one commit",
+    "check": "`check` of everything",
+}
 _CAPS = {"circuit": "slots take circuits", "job": "slots take whole jobs"}
 
 
@@ -54,6 +61,22 @@ def pool_speed(results: Path) -> str:
     return _table(["what", "measured", "asked", "remark"], rows) + f"\n\n{about}"
 
 
+def store_speed(results: Path) -> str:
+    """A store of a million rows: its size, and the times of what is done with it."""
+    whole = _read(results / "store.json")
+    if whole is None:
+        return "Not measured yet; `python benchmarks/store.py --out benchmarks/results/store.json`."
+    found, limits = whole["found"], whole["limits"]
+    rows = [["bytes a row", f"{found['bytes_per_row']:.0f}", "", "", f"≤ {limits['bytes_per_row']:g}"]]
+    for name, what in _CALLS.items():
+        times = [f"{1e3 * found[f'{name}_{kind}']:.3g} ms" for kind in ("s", "least_s", "cpu_s")]
+        limit = limits.get(f"{name}_s")
+        missed = limit is not None and found[f"{name}_s"] > limit
+        rows.append([what, *times, f"≤ {1e3 * limit:g} ms{', **missed**' if missed else ''}" if limit else ""])
+    about = f"`python benchmarks/store.py`, {found['rows']:,} rows of 6 qubits and 1000 shots, {_machine(whole)}."
+    return _table(["what", "median", "least", "processor time", "asked"], rows) + f"\n\n{about}"
+
+
 def _bound(row: dict[str, Any]) -> str:
     if row["limit"] is None:
         return ""
@@ -61,7 +84,7 @@ def _bound(row: dict[str, Any]) -> str:
 
 
 def _machine(found: dict[str, Any]) -> str:
-    return f"{found['machine']['processors']} processors, load average at the start {found['load'][0]:.2f}"
+    return f"{found['machine']['processors']} processors, load average {found['load'][0]:.2f}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:
