@@ -1,0 +1,28 @@
+"""What the recipes reached in the committed benchmark: benchmarks/results/recipes.json, of which this is an extract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ORIGIN = "benchmarks/results/recipes.json (Fashion-MNIST, 10 classes, mean of 3 seeds on test images)"
+MEASURED: dict[str, dict[int, float]] = {}
+"""Accuracy by recipe and circuits of training; a test holds it against the file."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """An accuracy that was measured.
+
+    Attributes:
+        accuracy: on test images. circuits: of training, there. origin: where it stands.
+    """
+
+    accuracy: float
+    circuits: int
+    origin: str = ORIGIN
+
+
+def expected(recipe: str, circuits: int) -> Expectation | None:
+    """What the recipe reached with at most so many circuits; None where no run had as few."""
+    found = [each for each in MEASURED.get(recipe, {}) if each <= circuits]
+    return Expectation(MEASURED[recipe][max(found)], max(found)) if found else None
