@@ -66,6 +66,10 @@ class LocalBackend:
             Output.METRIC: self._metric,
         }
 
+    def __reduce__(self) -> tuple[type[LocalBackend], tuple[int, str, int]]:
+        """A copy compiles anew: it has memory and a lock of its own."""
+        return LocalBackend, (self.threads, self.precision, self.capabilities.max_qubits)
+
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run the jobs one after the other in the caller: they are computation, not waiting."""
         return [self.run(job) for job in jobs]
