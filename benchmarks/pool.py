@@ -5,7 +5,8 @@
 shares    real pools, clients and stores against emulators in this process, in virtual time: three equal members beside
           one; speeds 1:1:4:100 beside the optimum (all circuits over the sum of the speeds); one of three members that
           breaks, beside three sound ones; paid ones with both values of the setting `lost`: with `wait` what the
-          broken member has is waited for and never bought again, with `buy` it is. `first`: nothing is known of the members yet; `next`: speeds are known.
+          broken member has is waited for and never bought again, with `buy` it is. `first`: nothing is known of the
+          members yet; `next`: speeds are known.
           Free members are simulators; paid ones machines, 100 shots a circuit.
 overhead  processor time of this process. remote: a job through a pool with a store on the disk less the same through
           the bare client, by circuit. local: a gradient step of 960 circuits (`ring`, 16 images) through a pool of this
@@ -20,7 +21,6 @@ import argparse
 import asyncio
 import gc
 import json
-import math
 import os
 import platform
 import sys
@@ -163,7 +163,9 @@ def broken(circuits: int, *, paid: bool) -> list[Row]:
     """One of three members breaks, at once or a third of the way."""
     name, rows = "paid" if paid else "free", []
     (healthy,) = spans(sites((1.0,) * 3, paid=paid), jobs(circuits, 1, paid=paid))
-    cases = [(fault, when, at) for fault in FAULTS for when, at in (("from the start", 0.0), ("mid-batch", healthy / 3))]
+    cases = [
+        (fault, when, at) for fault in FAULTS for when, at in (("from the start", 0.0), ("mid-batch", healthy / 3))
+    ]
     for lost in (WAIT, BUY) if paid else (WAIT,):
         for fault, when, at in cases:
             what = f"{name}{', ' + lost if paid else ''}: one of three {fault} {when}, share of healthy"
