@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tests.pool.pools import CIRCUIT, PAID, Site, opened, run, sweep
+from tests.pool.pools import CIRCUIT, PAID, Site, epoch, opened, run, sweep
 
 from q_store.circuits import Observables
+from q_store.emulator.clock import run_virtual
 from q_store.errors import RunError
 from q_store.jobs import Job, Output
 from q_store.pool.membership import Price
+from q_store.pool.pool import Pool
 from q_store.store import State
 
 
@@ -178,3 +183,25 @@ def test_tickets_tell_the_story():
     spent, reserved = store.budget.totals(own)["USD"]
     assert (spent.shots, spent.circuits, reserved.circuits) == (4000, 4, 0)
     store.check()
+
+
+def test_what_another_process_has_bought_meanwhile_is_not_bought_again(tmp_path):
+    """Circuits that wait for their turn are looked up again: whoever got them has no claim on them any more."""
+    site = aria(member={"max_slice": 2, "max_in_flight": 1, "price": PAID}, circuit_seconds=1.0, rtt=0.1)
+    stores = [opened(tmp_path / "s.db", owner=name) for name in ("one", "two")]
+    job = counts(9)
+    asked = job, replace(job, params=job.params[::-1])
+    epoch()
+
+    async def go():
+        pools = [Pool([site.member], store) for store in stores]
+        outcomes = await asyncio.gather(*(pool.run_async([job]) for pool, job in zip(pools, asked, strict=True)))
+        await asyncio.gather(*(pool.aclose() for pool in pools))
+        return [outcome for (outcome,) in outcomes]
+
+    one, two = run_virtual(go())
+    np.testing.assert_array_equal(one.counts, two.counts[::-1])
+    assert site.ledger["charged_circuits"] == 9
+    assert one.shots_paid + two.shots_paid == 9_000
+    for store in stores:
+        store.close()

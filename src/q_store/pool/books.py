@@ -38,6 +38,7 @@ class Sending:
         part: the slice. member: who gets it. job: ordinal of the job in the run.
         keys: of its circuits; None: results go to the journal only.
         claim: whether others that want the same circuits should wait.
+        shared: whether samples that others have bought meanwhile do as well.
     """
 
     part: Slice
@@ -45,13 +46,14 @@ class Sending:
     job: int
     keys: Sequence[bytes] | None = None
     claim: bool = False
+    shared: bool = False
 
 
 class Books(Protocol):
     """The life of a slice, written down."""
 
     def intend(self, sending: Sending) -> list[Held]:
-        """Before it is sent; who is getting some of its circuits already, then nothing was written.
+        """Before it is sent; who is getting some of its circuits already, or has got them, then nothing was written.
 
         Raises BudgetError where a cap leaves no room.
         """
@@ -162,7 +164,18 @@ class Written:
             sending.claim,
             member.account,
         )
-        return self.store.tickets.intend(intent)
+        with self.store.transaction():  # nobody settles between the look and the claim
+            return self._there(sending) or self.store.tickets.intend(intent)
+
+    def _there(self, sending: Sending) -> list[Held]:
+        """Circuits that somebody else has bought since the job was looked up: their claims are gone."""
+        if not sending.shared or not sending.keys:
+            return []
+        member, part = sending.member, sending.part
+        found = self.store.samples.lookup(sending.keys, part.circuit.n_qubits, max_age=member.max_age)
+        usable = found.shots == EXACT if part.shots is None else found.shots != 0
+        places = tuple(np.flatnonzero(usable).tolist())
+        return [Held(STORED, "", 0.0, places)] if places else []
 
     def sent(self, ticket: Ticket) -> None:
         """See `Books`."""

@@ -144,7 +144,9 @@ class Delivery:
         if contents is not None:
             every = contents.keys(self.member.shared)
             keys = [every[k] for k in part.numbers.tolist()]
-        sending = Sending(part, self.member, self.order.job, keys, job.reuse and not self.send.hedge)
+        claim = job.reuse and not self.send.hedge
+        bare = not self.order.work.lacking(part.numbers).have.any()  # what the store has may be what we have
+        sending = Sending(part, self.member, self.order.job, keys, claim, claim and bare)
         try:
             held = await self._granted(sending)
         except BudgetError as error:
