@@ -32,11 +32,13 @@ from q_store.gradients.adjoint import Adjoint
 from q_store.gradients.estimator import Reals, answered
 from q_store.gradients.finite_difference import FiniteDifference
 from q_store.gradients.parameter_shift import ParameterShift
-from q_store.gradients.spsa import SPSA
+from q_store.gradients.spsa import SPSA, directions
 from q_store.jobs import Array, Job, Outcome, Output, Steps
 
 MAX_NUMBERS = 1 << 22
 """Parameters and data of a job, in all; bounds the memory."""
+ANGLES, AMPLITUDES = 21, 22
+"""Streams of random signs."""
 Method = Adjoint | ParameterShift | FiniteDifference | SPSA
 
 
@@ -97,7 +99,7 @@ def row_gradient(problem: RowProblem, method: Method) -> Steps[RowGradient]:
         CapabilityError: when the backend returns no gradient for `Adjoint`. CircuitError: for `ParameterShift` where a
             gate has no rule.
     """
-    parts = list(_parts(problem, method, np.random.default_rng([abs(problem.seed), 1])))
+    parts = list(_parts(problem, method))
     outcomes = (yield [job for part in parts for job in part.jobs]) if parts else []
     d_params, d_data = np.zeros(problem.circuit.n_params), np.zeros(problem.data.shape)
     start = 0
@@ -116,7 +118,7 @@ def row_gradient(problem: RowProblem, method: Method) -> Steps[RowGradient]:
     )
 
 
-def _parts(problem: RowProblem, method: Method, rng: np.random.Generator) -> Iterator[_Part]:
+def _parts(problem: RowProblem, method: Method) -> Iterator[_Part]:
     circuit = problem.circuit
     of_angles = problem.of_data and circuit.angle_table.uses_data
     if isinstance(method, Adjoint) and not of_angles:
@@ -125,9 +127,9 @@ def _parts(problem: RowProblem, method: Method, rng: np.random.Generator) -> Ite
     else:
         sites = Sites.of(circuit, params=problem.of_params, data=of_angles)
         if sites.circuit.n_params:
-            yield _angles(problem, sites, method, rng)
+            yield _angles(problem, sites, method)
     if problem.of_data and circuit.prepare is not None and circuit.prepare.columns[1] > 1:
-        yield _amplitudes(problem, method, rng)
+        yield _amplitudes(problem, method)
 
 
 def _shared(problem: RowProblem) -> _Part:
@@ -137,7 +139,7 @@ def _shared(problem: RowProblem) -> _Part:
     return _Part([sweep], lambda outcomes: (_swept(outcomes[0])[0], None))
 
 
-def _angles(problem: RowProblem, sites: Sites, method: Method, rng: np.random.Generator) -> _Part:
+def _angles(problem: RowProblem, sites: Sites, method: Method) -> _Part:
     """Every row by its own angles."""
     own = sites.angles(problem.params, problem.data)
     data = sites.data(problem.params, problem.data)
@@ -148,7 +150,7 @@ def _angles(problem: RowProblem, sites: Sites, method: Method, rng: np.random.Ge
         jobs.append(replace(job, pairs=pairs, output=Output.VJP, pullback=lambda _: problem.cotangents))
         weights, each = np.zeros((1, 0, 0)), 0
     else:
-        shifts, weights = _moves(sites.circuit, method, len(own), rng)
+        shifts, weights = _moves(sites.circuit, method, len(own), problem.seed)
         each = shifts.shape[1]
         for rows in _chunks(len(own), each * sites.circuit.n_params):
             params = own[rows, None] + (shifts if len(shifts) == 1 else shifts[rows])
@@ -171,11 +173,11 @@ def _sum(values: Reals, weights: Reals) -> Reals:
     return np.asarray(np.einsum("rt,rts->rs", values, weights))
 
 
-def _moves(circuit: Circuit, method: Method, rows: int, rng: np.random.Generator) -> tuple[Reals, Reals]:
+def _moves(circuit: Circuit, method: Method, rows: int, seed: int) -> tuple[Reals, Reals]:
     """Shifts [R or 1, T, S] of the angles, and weights of the values there in d/d angle, the same shape."""
     size = circuit.n_params
     if isinstance(method, SPSA):
-        signs = rng.choice([-1.0, 1.0], (rows, method.pairs, size))
+        signs = directions([seed, ANGLES], rows * method.pairs, size).reshape(rows, method.pairs, size)
         both = np.stack([signs, -signs], axis=2).reshape(rows, 2 * method.pairs, size)
         return method.perturbation * both, both / (2 * method.perturbation * method.pairs)
     if isinstance(method, FiniteDifference):
@@ -188,17 +190,18 @@ def _moves(circuit: Circuit, method: Method, rows: int, rng: np.random.Generator
     return shifts, weights
 
 
-def _amplitudes(problem: RowProblem, method: Method, rng: np.random.Generator) -> _Part:
+def _amplitudes(problem: RowProblem, method: Method) -> _Part:
     """The amplitudes of every row, within the unit sphere."""
     sites = Sites.of(problem.circuit, params=False, data=False)
     first, number = sites.columns
     amplitudes = np.asarray(problem.data[:, first : first + number], dtype=float)
-    directions, scale = across(amplitudes), 1.0
+    tangents, scale = across(amplitudes), 1.0
     if isinstance(method, SPSA):
-        signs = rng.choice([-1.0, 1.0], (len(amplitudes), method.pairs, number - 1))
-        directions = np.einsum("rpk,rkj->rpj", signs, directions) / np.sqrt(number - 1)
+        signs = directions([problem.seed, AMPLITUDES], len(amplitudes) * method.pairs, number - 1)
+        signs = signs.reshape(len(amplitudes), method.pairs, number - 1)
+        tangents = np.einsum("rpk,rkj->rpj", signs, tangents) / np.sqrt(number - 1)
         scale = (number - 1) / method.pairs
-    moved = np.stack([directions, -directions], axis=2).reshape(len(amplitudes), -1, number)
+    moved = np.stack([tangents, -tangents], axis=2).reshape(len(amplitudes), -1, number)
     moved = (amplitudes[:, None] + moved) / np.sqrt(2)
     plain = not problem.circuit.angle_table.uses_data  # else angles might read columns that move here
     circuit, params = (problem.circuit, problem.params) if plain else (sites.circuit, np.zeros(0))
@@ -213,7 +216,7 @@ def _amplitudes(problem: RowProblem, method: Method, rng: np.random.Generator) -
         values = _weighted(problem, outcomes, each).reshape(len(moved), -1, 2)
         d_data = np.zeros(problem.data.shape)
         slopes = scale * (values[:, :, 0] - values[:, :, 1])
-        d_data[:, first : first + number] = np.einsum("rk,rkj->rj", slopes, directions)
+        d_data[:, first : first + number] = np.einsum("rk,rkj->rj", slopes, tangents)
         return None, d_data
 
     return _Part(jobs, read)

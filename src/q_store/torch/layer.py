@@ -232,12 +232,11 @@ class Layer(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional, so i
 
     def _draw(self) -> int:
         """A seed for this call: samples are new each time, and the same when everything is repeated."""
-        self.counters[CALLS] += 1
+        self.counters.numpy()[CALLS] += 1
         return int.from_bytes(blake2b(b"%d %d" % (self.seed, self.calls), digest_size=6).digest())
 
     def _count(self, circuits: int, shots: int) -> None:
-        self.counters[CIRCUITS] += circuits
-        self.counters[SHOTS] += shots
+        self.counters.numpy()[CIRCUITS:] += circuits, shots
 
     # --------------------------------------------------------------------------------------------------- saved, copied
 
