@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +34,8 @@ class Crew:
 
 
 @contextmanager
-def crew(entries: Sequence[Entry]) -> Iterator[Crew]:
-    """The members for as long as the block lasts.
+def crew(entries: Sequence[Entry], more: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Crew]:
+    """The members for as long as the block lasts; `more` has options of `IonQSettings` by the name of the entry.
 
     Raises AuthenticationError for a missing key, ConfigError where two entries are the same, or a price is not known,
     CapabilityError for a simulator that is not installed.
@@ -45,7 +45,7 @@ def crew(entries: Sequence[Entry]) -> Iterator[Crew]:
     try:
         for entry in entries:
             if entry.provider == IONQ:
-                chosen = _settings(entry)
+                chosen = _settings(entry, (more or {}).get(entry.name, {}))
                 _refuse_twin(entry.name, chosen, services)
                 clients[entry.name] = client = IonQBackend(chosen, remote.transport())
                 services[entry.name] = Remote(entry.place, chosen, client.service)
@@ -106,7 +106,7 @@ async def _probe(far: Remote) -> None:
     await far.service.backend(far.settings.backend)
 
 
-def _settings(entry: Entry) -> IonQSettings:
+def _settings(entry: Entry, more: Mapping[str, Any]) -> IonQSettings:
     key = None
     if entry.key_env is not None:
         key = os.environ.get(entry.key_env)
@@ -115,7 +115,7 @@ def _settings(entry: Entry) -> IonQSettings:
                 f"expected the API key of {entry.name} in the environment variable {entry.key_env}, got none; set it, "
                 "or name another one: key_env, key_file"
             )
-    return remote.settings(entry.place, entry.key_file, key)
+    return remote.settings(entry.place, entry.key_file, **{"key": key, **more})
 
 
 def _refuse_twin(name: str, chosen: IonQSettings, services: dict[str, Remote]) -> None:

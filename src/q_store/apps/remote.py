@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -54,8 +55,11 @@ def transport() -> httpx.AsyncBaseTransport | None:
     return None
 
 
-def settings(place: Place, key_file: Path | None, key: str | None = None) -> IonQSettings:
-    """The client's settings for a place; the key from a file, or from the environment. Raises AuthenticationError."""
+def settings(place: Place, key_file: Path | None, key: Any = None, **more: Any) -> IonQSettings:
+    """The client's settings for a place; the key from a file, or from the environment. Raises AuthenticationError.
+
+    `more` are further options of `IonQSettings`.
+    """
     written = place.written_out()
     return IonQSettings.from_environment(
         key=key if key_file is None else _key(key_file),
@@ -63,6 +67,7 @@ def settings(place: Place, key_file: Path | None, key: str | None = None) -> Ion
         backend=written.target,
         gateset=written.gateset,
         noise=written.noise or IDEAL,
+        **more,
     )
 
 

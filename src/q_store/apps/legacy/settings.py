@@ -1,0 +1,125 @@
+"""From a `TrainingConfig` to what the parts are told: the training, the client, the members of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from q_store.apps.legacy.choice import Adaptive, Frozen
+from q_store.config import TrainingConfig
+from q_store.gradients import GradientEstimator, make
+from q_store.training.settings import TrainingSettings
+
+METHODS: dict[str, dict[str, Any]] = {
+    "parameter_shift": {"gradient": "parameter_shift"},
+    "finite_diff": {"gradient": "finite_difference"},
+    "spsa": {"gradient": "spsa"},
+    "spsa_parallel": {"gradient": "spsa"},
+    "spsa_subsampled": {"gradient": "spsa"},
+    "adaptive": {"gradient": "parameter_shift"},
+    "natural_gradient": {"gradient": "parameter_shift"},
+}
+"""`gradient_method` in terms of `TrainingSettings`; `adaptive` is an estimator of its own."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What settings must know of the model and the data: rows a batch, epochs, readout weights, layers."""
+
+    batch: int
+    epochs: int
+    weights: int
+    layers: int
+
+
+def settings(config: TrainingConfig, shape: Shape) -> TrainingSettings:
+    """How to train. Raises ConfigError for what a model or a schedule does not allow."""
+    training = config.training
+    return TrainingSettings(
+        epochs=shape.epochs,
+        batch_size=shape.batch,
+        schedule="constant",
+        optimiser=training.optimizer,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        gradient_clip=training.clip_value if training.clip else None,
+        checkpoint_epochs=training.checkpoint_interval,
+        seed=training.seed,
+        optimise=config.optimisation.does("merge"),
+        prune=config.optimisation.fidelity if config.optimisation.does("prune") else None,
+        **_rates(config, shape),
+        **_gradient(config),
+        **_shots(config),
+        **_depth(config, shape),
+    )
+
+
+def estimator(config: TrainingConfig, chosen: TrainingSettings, frozen: Collection[int]) -> GradientEstimator:
+    """The gradient of the settings, or of the name `adaptive`, without the parameters that stay."""
+    found = Adaptive(config.gradient.perturbation) if config.method == "adaptive" else make(chosen)
+    return Frozen(found, frozen) if frozen else found
+
+
+def _rates(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
+    """The gain of SPSA is that of the circuit; the readout keeps the learning rate."""
+    rate = config.training.learning_rate
+    if not (config.method.startswith("spsa") and config.was_given("spsa_a_initial")):
+        return {"learning_rate": rate}
+    own = {"readout_learning_rate": rate} if shape.weights else {}
+    return {"learning_rate": config.gradient.gain, **own}
+
+
+def _gradient(config: TrainingConfig) -> dict[str, Any]:
+    gradient, method = config.gradient, config.method
+    chosen = dict(METHODS[method])
+    if chosen["gradient"] == "spsa":
+        chosen["spsa_perturbation"] = gradient.perturbation
+    if method == "spsa_subsampled":
+        chosen["spsa_rows"] = gradient.subsample
+    if method == "natural_gradient":
+        chosen |= {
+            "metric": gradient.metric,
+            "metric_regularization": gradient.regularization,
+            "metric_cache": gradient.metric_cache,
+        }
+    return chosen
+
+
+def _shots(config: TrainingConfig) -> dict[str, Any]:
+    shots = config.shots
+    if not shots.adaptive:
+        return {"shots": shots.per_circuit}
+    return {
+        "shots": shots.base,
+        "shot_schedule": shots.schedule,
+        "min_shots": shots.least,
+        "max_shots": shots.most,
+    }
+
+
+def _depth(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
+    depth = config.depth
+    most = shape.layers if depth.most is None else depth.most
+    chosen: dict[str, Any] = {} if depth.most is None else {"max_depth": depth.most}
+    if depth.adaptive and depth.schedule != "fixed":
+        chosen |= {"depth_schedule": depth.schedule, "min_depth": min(depth.least, most)}
+    return chosen
+
+
+def client(config: TrainingConfig) -> dict[str, Any]:
+    """Options of `IonQSettings`: connections, deadlines, caches, gates."""
+    submission, caching = config.submission, config.caching
+    options: dict[str, Any] = {
+        "connections": submission.connections,
+        "in_flight": submission.at_once,
+        "parallel": 1,  # the pool cuts jobs
+        "kept_circuits": caching.size if caching.bound else 0,
+    }
+    if not caching.templates:
+        options["kept_structures"] = 0
+    if submission.send_timeout is not None:
+        options["call_deadline"] = submission.send_timeout
+    if submission.batch_timeout is not None:
+        options["deadline"] = submission.batch_timeout
+    return options
