@@ -4,13 +4,14 @@ Usage: python tools/soak_crash.py [--kills 200] [--every] [--seed 0] [--workers 
 
 A run is a training on an emulator of its own (`q-store emulator`), killed with SIGKILL up to three times and resumed
 (`q-store resume`) until it ends. Runs take turns: a pool of two paid members; one paid service; a noisy simulator; two
-trainings at once on one store, each killed on its own; new interpreters instead of forks of this one. Moments: after a
-random time, or at a random boundary of everything that outlives the process: before a transaction, before its commit,
-behind it; before and behind a request that may cost something; before and behind a file's rename. New interpreters are
-killed when the service has accepted a random number of circuits. `--every` kills at each boundary of the first three
-kinds besides, one a run. Afterwards the service must have charged as many circuits as for the unbroken run, none twice;
-the store must be sound, with nothing open, nothing reserved and the service's sum spent; and the parameters must be
-those of the unbroken run. Exit code 1 when a run ends otherwise.
+trainings at once on one store, each killed on its own; the same two asking the same, which is bought once; new
+interpreters instead of forks of this one. Moments: after a random time, or at a random boundary of everything that
+outlives the process: before a transaction, before its commit, behind it; before and behind a request that may cost
+something; before and behind a file's rename. New interpreters are killed when the service has accepted a random number
+of circuits. `--every` kills at each boundary of the first three kinds besides, one a run. Afterwards the service must
+have charged as many circuits as for the unbroken run, none twice; the store must be sound, with nothing open, nothing
+reserved and the service's sum spent; and the parameters must be those of the unbroken run. Exit code 1 when a run ends
+otherwise.
 
 Processes are forks of one that has imported everything and opened nothing, see `mortal`.
 """
@@ -82,7 +83,12 @@ SINGLE = [
     Kind("paid service", SERVICE),
     Kind("noisy simulator", ("--backend", "ionq", "--noise", "aria-1")),
 ]
-KINDS = [*SINGLE, Kind("shared store", SERVICE, seeds=(0, 1)), Kind("new interpreters", SERVICE, fresh=True)]
+KINDS = [
+    *SINGLE,
+    Kind("shared store", SERVICE, seeds=(0, 1)),
+    Kind("the same twice", ("--pool", "pool.toml"), seeds=(0, 0)),
+    Kind("new interpreters", SERVICE, fresh=True),
+]
 
 
 FRESH_PATIENCE = 10.0
@@ -194,7 +200,11 @@ def workplace(kind: Kind, seeds: tuple[int, ...]) -> Iterator[tuple[Path, str, l
         prepare(Path(name), url)
         os.environ["IONQ_API_URL"] = url
         place = Path(name)
-        yield place, url, [Training(place, f"run{s}", kind.words, s, url, kind.fresh, []) for s in seeds]
+        yield (
+            place,
+            url,
+            [Training(place, f"run{k}", kind.words, seed, url, kind.fresh, []) for k, seed in enumerate(seeds)],
+        )
 
 
 def undisturbed(kind: Kind, seed: int) -> Unbroken:
@@ -232,7 +242,7 @@ class Verdict:
 def killed(kind: Kind, unbroken: dict[int, Unbroken], moment: str | int) -> Verdict:
     """A run (or two that share a store), killed at one boundary or as the string decides, and resumed to the end."""
     chance = random.Random(moment)  # noqa: S311  # moments, not secrets
-    with workplace(kind, tuple(unbroken)) as (place, url, trainings):
+    with workplace(kind, kind.seeds) as (place, url, trainings):
         if isinstance(moment, int):
             trainings[0].strike_at(moment)
         elif len(trainings) == 1:
