@@ -72,7 +72,7 @@ def warm(model: str, rows: np.ndarray[Any, Any]) -> None:
 def hasten() -> None:
     """Let this process lose no time where nothing depends on it."""
     settings = remote.settings
-    remote.settings = lambda *given: settings(*given).model_copy(update=HASTE)
+    remote.settings = lambda *given, **more: settings(*given, **more).model_copy(update=HASTE)
     record.Store = partial(Store, lease=LEASE)  # type: ignore[misc,assignment]
     pool.BEAT = BEAT
     for name in ("confusion_png", "learning_curve_png"):
