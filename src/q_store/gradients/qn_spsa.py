@@ -12,12 +12,15 @@ A fidelity is the probability of 0...0 after U(t')^-1 U(t) on |0...0>: four circ
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.encoders import lower
 from q_store.circuits.inverse import inverse
 from q_store.circuits.observables import Marginal, Observables
+from q_store.circuits.structure import Structure
 from q_store.errors import ConfigError
 from q_store.gradients.estimator import GradientEstimate, GradientEstimator, Memory, Problem, Reals, answered
 from q_store.gradients.metric import MetricEstimate, first_rows
@@ -125,8 +128,13 @@ def overlap(circuit: Circuit, data: Array | None) -> tuple[Circuit, Array | None
     """
     if circuit.prepare is not None and data is not None:
         circuit, data = lower(circuit, data)
-    back = inverse(circuit).shifted(params=circuit.n_params)
-    return circuit + back, data
+    return _joined(Structure(circuit)), data
+
+
+@lru_cache(maxsize=16)
+def _joined(structure: Structure) -> Circuit:
+    circuit = structure.circuit
+    return circuit + inverse(circuit).shifted(params=circuit.n_params)
 
 
 def magnitude(matrix: Reals) -> Reals:
