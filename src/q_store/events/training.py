@@ -1,15 +1,7 @@
-"""What a run tells those who watch it: small frozen events, handed to callables.
-
-    Sink = Callable[[Event], None]
-
-Logs, progress bars, run folders and trackers are sinks. Times are seconds; `circuits` and `shots` are running totals
-of the run.
-"""
+"""What training tells. Times are seconds; `circuits` and `shots` are running totals of the run."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -53,6 +45,7 @@ class StepDone:
         circuits, shots: running totals.
         seconds: since the start of this process' run.
         depth: layers of the circuit, None without a schedule. shots_each: a circuit of the gradient, None for exact.
+        gradient_error: standard error of `gradient_norm` by the shots, None where it is exact or nothing is known.
     """
 
     step: int
@@ -65,6 +58,7 @@ class StepDone:
     seconds: float
     depth: int | None = None
     shots_each: int | None = None
+    gradient_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,30 +146,23 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolPaused:
-    """No backend of a pool works; it waits for one to return, `patience` seconds at most."""
-
-    reason: str
-    patience: float
+class RunHeld:
+    """Somebody asked the run to wait (`apps.control`): it waits before its next job."""
 
 
 @dataclass(frozen=True, slots=True)
-class PoolResumed:
-    """A backend has returned after so many seconds."""
+class RunReleased:
+    """The run goes on after waiting for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class PoolBought:
-    """Circuits that a member of a pool took, perhaps ran and perhaps charged, are bought again elsewhere."""
-
-    member: str
-    circuits: int
-    reason: str
+class RunStopped:
+    """Somebody asked the run to stop; it can be resumed."""
 
 
-Event = (
+TrainingEvent = (
     RunStarted
     | StageStarted
     | StepDone
@@ -184,39 +171,7 @@ Event = (
     | CheckpointSaved
     | EarlyStopped
     | RunFinished
-    | PoolPaused
-    | PoolResumed
-    | PoolBought
+    | RunHeld
+    | RunReleased
+    | RunStopped
 )
-Sink = Callable[[Event], None]
-
-
-class Announcer:
-    """Hands events to sinks in order. A sink that raises is warned about once, dropped, and never stops the run.
-
-    Only `Exception` is caught: KeyboardInterrupt and the like pass through. `if announcer:` is false when nobody
-    listens, so that the caller need not even build the event.
-
-    Args:
-        sinks: the callables, called in the thread of the run.
-    """
-
-    def __init__(self, sinks: Iterable[Sink] = ()) -> None:
-        self._sinks = list(sinks)
-
-    def __bool__(self) -> bool:
-        return bool(self._sinks)
-
-    def __call__(self, event: Event) -> None:
-        """Hand one event to every sink."""
-        for sink in tuple(self._sinks):
-            try:
-                sink(event)
-            except Exception as error:  # noqa: BLE001  # a watcher must not end hours of training
-                self._sinks.remove(sink)
-                name = getattr(sink, "__qualname__", type(sink).__name__)
-                warnings.warn(
-                    f"the event sink {name} failed on {type(event).__name__} and gets no further events: {error!r}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )

@@ -1,0 +1,73 @@
+"""What a run tells those who watch it: small frozen events, handed to callables.
+
+    Sink = Callable[[Event], None]
+
+Logs, progress bars, run folders and trackers are sinks. Times are seconds; `circuits` and `shots` are running totals
+of the run.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from q_store.events.announcer import Announcer, Event, Sink
+from q_store.events.clock import moment
+from q_store.events.pool import (
+    BudgetSet,
+    CircuitsKnown,
+    Decided,
+    JobBuilt,
+    JobEnded,
+    JobMoved,
+    JobsRun,
+    MemberChanged,
+    PoolBought,
+    PoolPaused,
+    PoolResumed,
+)
+from q_store.events.training import (
+    CheckpointSaved,
+    CircuitChosen,
+    EarlyStopped,
+    EpochDone,
+    RunFinished,
+    RunHeld,
+    RunReleased,
+    RunStarted,
+    RunStopped,
+    StageStarted,
+    StepDone,
+)
+
+KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+"""All events by name."""
+
+__all__ = [
+    "KINDS",
+    "Announcer",
+    "BudgetSet",
+    "CheckpointSaved",
+    "CircuitChosen",
+    "CircuitsKnown",
+    "Decided",
+    "EarlyStopped",
+    "EpochDone",
+    "Event",
+    "JobBuilt",
+    "JobEnded",
+    "JobMoved",
+    "JobsRun",
+    "MemberChanged",
+    "PoolBought",
+    "PoolPaused",
+    "PoolResumed",
+    "RunFinished",
+    "RunHeld",
+    "RunReleased",
+    "RunStarted",
+    "RunStopped",
+    "Sink",
+    "StageStarted",
+    "StepDone",
+    "moment",
+]
