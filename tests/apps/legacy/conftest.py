@@ -1,0 +1,91 @@
+"""Emulators in this process, one for each API key, behind the names that a configuration gives."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from q_store.apps import remote
+from q_store.backends.ionq.settings import IonQSettings
+from q_store.emulator.emulator import Emulator
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The way to emulators: each key has its own. Keeps the bodies of jobs, and how many circuits were open at once."""
+
+    def __init__(self, **options):
+        self.options = {"seed": 1, **options}
+        self.emulators: dict[str, Emulator] = {}
+        self.jobs: list[dict] = []
+        self.settings: list[IonQSettings] = []
+        self.dead = False
+        self._open: dict[str, int] = {}
+        self.most_jobs = self.most_circuits = 0
+
+    async def handle_async_request(self, request):
+        if self.dead:
+            raise httpx.ConnectError("connection refused", request=request)
+        key = request.headers.get("Authorization", "").removeprefix("apiKey ")
+        emulator = self.emulators.setdefault(key, Emulator(**self.options))
+        content = await request.aread()
+        response = await emulator.transport().handle_async_request(request)
+        if request.method == "POST" and request.url.path.endswith("/jobs") and response.status_code < 300:
+            await response.aread()
+            body = json.loads(content)
+            self.jobs.append({**body, "key": key})
+            self._open[response.json()["id"]] = size(body)
+            self.most_jobs = max(self.most_jobs, len(self._open))
+            self.most_circuits = max(self.most_circuits, sum(self._open.values()))
+        elif "/results" in request.url.path:
+            for job in list(self._open):
+                if job in request.url.path:
+                    del self._open[job]
+        return response
+
+    @property
+    def circuits(self):
+        """Circuits that were sent."""
+        return sum(map(size, self.jobs))
+
+    @property
+    def gates(self):
+        """Names of all gates that were sent."""
+        return {gate["gate"] for each in self.jobs for gates in gate_lists(each) for gate in gates}
+
+
+def gate_lists(body):
+    """The gate lists of a job."""
+    given = body["input"]
+    return [given["circuit"]] if "circuit" in given else [each["circuit"] for each in given["circuits"]]
+
+
+def size(body):
+    return len(gate_lists(body))
+
+
+@pytest.fixture
+def wire(monkeypatch, tmp_path):
+    """All ways of IonQ's client lead to emulators; polls come quickly."""
+    found = Wire()
+    plain = IonQSettings.__init__
+
+    def quick(self, **options):
+        plain(self, **{"min_interval": 0.005, "max_interval": 0.02, "jitter_seed": 1, **options})
+        found.settings.append(self)
+
+    monkeypatch.setattr(IonQSettings, "__init__", quick)
+    monkeypatch.setattr(remote, "transport", lambda: found)
+    monkeypatch.setenv("IONQ_API_KEY", "key-0")
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+@pytest.fixture
+def blobs():
+    """Twelve rows of four columns in two classes, and their one-hot targets."""
+    rng = np.random.default_rng(3)
+    y = np.arange(12) % 2
+    return rng.normal(size=(12, 4)) + 1.5 * y[:, None], np.eye(2)[y]
