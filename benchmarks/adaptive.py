@@ -43,6 +43,7 @@ CIRCUITS = {
     "ring": lambda: hardware_efficient(QUBITS, LAYERS, ("ry",), "ring"),
     "so4": lambda: so4_layers(QUBITS, LAYERS),
 }
+KEY = ("kind", "problem", "ansatz", "name", "seed")
 SEEDS = (0, 1, 2, 3, 4)
 EXACT = {"epochs": 20, "learning_rate": 0.08, "readout_learning_rate": 0.1}
 """20 epochs of 20 steps, Adam, one-cycle, on all training rows."""
@@ -66,9 +67,12 @@ SHOTS: dict[str, dict[str, Any]] = {
     "constant 500": {"shots": 500},
     "constant 250": {"shots": 250},
     "constant 100": {"shots": 100},
+    "constant 30": {"shots": 30},
+    "constant 10": {"shots": 10},
     "phase 500-2000": {"shot_schedule": "phase"},
     "phase 250-1000": {"shot_schedule": "phase", "shots": 500},
     "variance .5, 100-2000": {"shot_schedule": "variance", "min_shots": 100, "max_shots": 2000},
+    "variance .5, 10-2000": {"shot_schedule": "variance", "min_shots": 10, "max_shots": 2000},
     "variance 1, 100-2000": {"shot_schedule": "variance", "min_shots": 100, "max_shots": 2000, "noise_share": 1.0},
     "variance .5, 500-2000": {"shot_schedule": "variance"},
 }
@@ -109,9 +113,11 @@ def main() -> None:
     if not options.table:
         found |= {"q_store": __version__, "python": platform.python_version(), "numpy": np.__version__}
         for kind, problem, ansatz, name, seed in _plan():
-            key = {"kind": kind, "problem": problem, "ansatz": ansatz, "name": name, "seed": seed}
+            key: dict[str, Any] = dict(zip(KEY, (kind, problem, ansatz, name, seed), strict=True))
             if options.only in {None, kind} and not any(key.items() <= fit.items() for fit in found["fits"]):
                 found["fits"].append(key | measure(**key))
+                order = list(_plan())
+                found["fits"].sort(key=lambda fit: order.index(tuple(fit[name] for name in KEY)))
                 RESULT.write_text(json.dumps(found, indent=1) + "\n")
     print(tables(found))
 

@@ -58,7 +58,7 @@ def shots_table(found: dict[str, Any], kind: str) -> str:
         every = _named(found, kind, problem, ansatz)
         for name, fits in every.items():
             each = sorted({shots for fit in fits for shots in fit["shots_each"]})
-            values = ", ".join(map(str, each)) if len(each) < 4 else f"{each[0]} – {each[-1]}, {len(each)} values"  # noqa: PLR2004
+            values = ", ".join(map(str, each)) if len(each) < 4 else f"{each[0]} – {each[-1]}, {len(each)} values"
             cost = [_ratio(fits, every[_FIRST[kind]], "shots"), values]
             rows.append([title, name, _percent(fits, "trained"), _loss(fits, "trained"), *cost])
     heads = ["problem", "shots", "validation %", "loss", "shots in all", "shots of a step"]

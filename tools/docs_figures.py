@@ -25,7 +25,9 @@ from q_store.models import zoo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import docs_adaptive  # noqa: E402  # they are scripts, found by the line above
 import docs_remote  # noqa: E402  # they are scripts, found by the line above
+import docs_torch  # noqa: E402
 from accuracy import label  # noqa: E402
 from machine import share_of_peak  # noqa: E402
 from report import OURS, milliseconds, ratios  # noqa: E402
@@ -34,7 +36,16 @@ from workloads import Case  # noqa: E402
 from q_store.models.metrics import wilson_interval  # noqa: E402
 from q_store.training import TrainingSettings  # noqa: E402
 
-DOCUMENTS = ("README.md", "docs/models.md", "docs/performance.md", "docs/ionq.md", "docs/pool.md", "docs/store.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/models.md",
+    "docs/performance.md",
+    "docs/ionq.md",
+    "docs/pool.md",
+    "docs/adaptive.md",
+    "docs/store.md",
+    "docs/torch.md",
+)
 ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 NONE = "–"
@@ -306,7 +317,11 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "peak": peak,
     "ionq-speed": docs_remote.ionq_speed,
     "pool-speed": docs_remote.pool_speed,
+    "torch-speed": docs_torch.torch_speed,
     "store-speed": docs_remote.store_speed,
+    "adaptive-depth": docs_adaptive.adaptive_depth,
+    "adaptive-shots": docs_adaptive.adaptive_shots,
+    "adaptive-spsa": docs_adaptive.adaptive_spsa,
 }
 
 if __name__ == "__main__":

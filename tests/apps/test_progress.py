@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from q_store.apps.progress import MetricsWriter, Progress, busy, clock_time, display, sparkline
+from q_store.apps.progress import MetricsWriter, Progress, busy, clock_time, display, form, sparkline
 from q_store.apps.run_folder import RunFolder
 from q_store.errors import StorageError
-from q_store.events import EpochDone, RunFinished, RunStarted, StageStarted, StepDone
+from q_store.events import CircuitChosen, EpochDone, RunFinished, RunStarted, StageStarted, StepDone
 
 
 def epoch(number, stage="epochs", accuracy=0.5):
@@ -47,6 +47,30 @@ def test_elsewhere_than_on_a_terminal_each_epoch_is_one_plain_line():
     assert lines[3].endswith("validation 90.0 %")
     assert len(lines) == 4
     assert "\x1b" not in "".join(lines)
+
+
+def test_what_schedules_choose_is_said():
+    before, after = {"gates": 54, "two_qubit": 24, "depth": 20}, {"gates": 30, "two_qubit": 12, "depth": 10}
+    whole = EpochDone(1, "epochs", 1.0, 0.9, 0.3, 0.1, 0, 0, 0.1, 2, 0.5, 0.7)
+    events = [
+        RunStarted(30, 220, 2000, 1000, 1, 1),
+        CircuitChosen(1, 2, before, after, 0.99, 0.9934),
+        StepDone(1, 1, 0.7, 0.1, 0.1, 0, 0, 0.1, 2, 1500),
+        whole,
+    ]
+    first, second = shown(terminal=False, events=events).splitlines()
+    assert first == (
+        "from epoch 1: 2 layers, 30 of 54 gates, 12 of 24 two-qubit gates, 10 of 20 levels, "
+        "fidelity 0.9934 (at least 0.99)"
+    )
+    assert "validation 30.0 % (70.0 % as trained)" in second
+    assert second.endswith("2 layers, 1,500 shots")
+    frame = shown(terminal=True, events=events).rpartition("\x1b[2K")[2]
+    assert "validation 70.0 %" in frame
+    assert "2 layers, 1,500 shots" in frame
+    assert form(StepDone(1, 1, 0.7, 0.1, 0.1, 0, 0, 0.1, 1)) == "1 layer"
+    plain = CircuitChosen(3, None, before, after)
+    assert shown(terminal=False, events=[plain]).startswith("from epoch 3: 30 of 54 gates")
 
 
 def test_on_a_terminal_the_last_frame_tells_the_end():
@@ -114,7 +138,8 @@ def test_every_epoch_is_written_as_it_happens(folder):
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]
     assert folder.metrics()[0] == {
         "epoch": 1, "stage": "epochs", "train_loss": 1.0, "validation_loss": None, "validation_accuracy": 0.6,
-        "learning_rate": 0.1, "circuits": 0, "shots": 0, "seconds": 0.1,
+        "learning_rate": 0.1, "circuits": 0, "shots": 0, "seconds": 0.1, "depth": None, "trained_loss": None,
+        "trained_accuracy": None,
     }  # fmt: skip
 
 

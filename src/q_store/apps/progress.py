@@ -16,7 +16,17 @@ from rich.text import Text
 
 from q_store.apps.run_folder import RunFolder
 from q_store.errors import StorageError
-from q_store.events import EarlyStopped, EpochDone, Event, RunFinished, RunStarted, Sink, StageStarted, StepDone
+from q_store.events import (
+    CircuitChosen,
+    EarlyStopped,
+    EpochDone,
+    Event,
+    RunFinished,
+    RunStarted,
+    Sink,
+    StageStarted,
+    StepDone,
+)
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARK = 24
@@ -64,6 +74,7 @@ class Progress:
         self.rows = self.epochs = self.steps = self.done = self.epoch = 0
         self.stage, self.loss, self.rate = "epochs", float("nan"), 0.0
         self.validation: list[float] = []
+        self.form = ""
         self.ended = False
         self._began = self._last = time.perf_counter()
         self._first = 0
@@ -80,6 +91,7 @@ class Progress:
             case StepDone():
                 self.done = event.step
                 self.epoch, self.loss = event.epoch, event.loss
+                self.form = form(event)
             case EpochDone():
                 self._epoch(event)
             case RunFinished():
@@ -93,8 +105,9 @@ class Progress:
         if event.stage != FINISH:
             self.rate = self.rows / max(now - self._last, 1e-9)
         self._last = now
-        if event.validation_accuracy is not None:
-            self.validation.append(event.validation_accuracy)
+        accuracy = event.validation_accuracy if event.trained_accuracy is None else event.trained_accuracy
+        if accuracy is not None:
+            self.validation.append(accuracy)
 
     @property
     def seconds_left(self) -> float | None:
@@ -135,6 +148,8 @@ class Progress:
             parts.append(f"validation {100 * self.validation[-1]:.1f} %  {sparkline(self.validation)}")
         if self.rate:
             parts.append(f"{self.rate:,.0f} rows/s")
+        if self.form:
+            parts.append(self.form)
         return "   ".join(parts)
 
 
@@ -152,17 +167,42 @@ class Lines:
 
     def _print(self, event: Event) -> None:
         if isinstance(event, EpochDone):
-            shown = self._progress
-            width = len(str(shown.epochs))
-            what = "polished   " if event.stage == FINISH else f"epoch {event.epoch:{width}d}/{shown.epochs}"
-            parts = [what, f"loss {event.train_loss:.4f}"]
-            if event.validation_accuracy is not None:
-                parts.append(f"validation {100 * event.validation_accuracy:.1f} %")
-            if event.stage != FINISH:
-                parts.append(f"{shown.rate:,.0f} rows/s")
-            plain(self._console, "  ".join(parts))
+            plain(self._console, "  ".join(self._epoch(event)))
+        if isinstance(event, CircuitChosen):
+            plain(self._console, chosen(event))
         if isinstance(event, EarlyStopped):
             plain(self._console, f"stopped early: the best {event.monitor} was in epoch {event.best_epoch}")
+
+    def _epoch(self, event: EpochDone) -> list[str]:
+        shown = self._progress
+        width = len(str(shown.epochs))
+        what = "polished   " if event.stage == FINISH else f"epoch {event.epoch:{width}d}/{shown.epochs}"
+        parts = [what, f"loss {event.train_loss:.4f}"]
+        if event.validation_accuracy is not None:
+            full = "" if event.trained_accuracy is None else f" ({100 * event.trained_accuracy:.1f} % as trained)"
+            parts.append(f"validation {100 * event.validation_accuracy:.1f} %{full}")
+        if event.stage != FINISH:
+            parts += [f"{shown.rate:,.0f} rows/s", *([shown.form] if shown.form else [])]
+        return parts
+
+
+def form(event: StepDone) -> str:
+    """`3 layers, 500 shots`, as far as a step says it."""
+    layers = "" if event.depth is None else f"{event.depth} layer{'s' * (event.depth != 1)}"
+    shots = "" if event.shots_each is None else f"{event.shots_each:,} shots"
+    return ", ".join(part for part in (layers, shots) if part)
+
+
+def chosen(event: CircuitChosen) -> str:
+    """The line that says which circuit is trained from now on."""
+    before, after = event.before, event.after
+    sizes = [
+        f"{after[key]} of {before[key]} {title}"
+        for key, title in (("gates", "gates"), ("two_qubit", "two-qubit gates"), ("depth", "levels"))
+    ]
+    layers = "" if event.depth is None else f"{event.depth} layer{'s' * (event.depth != 1)}, "
+    pruned = "" if event.fidelity is None else f", fidelity {event.fidelity:.4f} (at least {event.bound:g})"
+    return f"from epoch {event.epoch}: {layers}{', '.join(sizes)}{pruned}"
 
 
 @contextmanager
