@@ -37,7 +37,7 @@ WITH_CODE = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-ABSENT = {name for name in ("qiskit", "qiskit_aer", "pennylane") if find_spec(name) is None}
+ABSENT = {name for name in ("qiskit", "qiskit_aer", "pennylane", "torch") if find_spec(name) is None}
 if "pennylane" not in ABSENT:  # a library beneath it opens a socket when it is imported, which no test may
     import pennylane  # noqa: F401
 LISTENING = {"offline.md"}
@@ -262,6 +262,7 @@ PRINTED = {
     "ionq.md": ["(40, 2) ionq:simulator:aria-1 native: sent"],
     "offline.md": ["'qpu.forte-1'", "circuits", "True True 0"],
     "interop.md": ["('weight',) ('pixels[0]', 'pixels[1]')"],
+    "torch.md": ["params=18, executor=local, shots=None, gradient=adjoint)", "parameter_shift 6 6"],
     "training.md": ["(12,) completed", "True"],
 }
 """What must be among the output of a document's blocks."""
