@@ -3,7 +3,7 @@
 Usage: python tools/soak_kill.py [--kills 50] [--model compact] [--data bundled] [--epochs 6] [--seed 0] [--out FILE]
 A run is killed up to three times before it may end. Moments: after a random time, when the run folder appears, when
 a random epoch is written, while a checkpoint is being written, during the finish
-or what follows it. Exit code 1 when any digest differs or a resume fails.
+or what follows it. Exit code 1 when any digest differs or a resume fails. Processes are forks, see `mortal`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import argparse
 import json
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import mortal  # before NumPy
+import numpy as np
+from mortal import Process
 
 PATIENCE = 600.0
 """Seconds after which a training that should have ended counts as hung."""
@@ -31,21 +35,20 @@ class Plan:
     data: str
     epochs: int
 
-    def start(self, folder: Path, *more: str) -> subprocess.Popen[str]:
+    def start(self, folder: Path) -> Process:
         """Start the training in `folder`, or go on with it when it is there."""
         words = ["train", "--resume", str(folder)] if folder.exists() else ["train", self.model, "--out", str(folder)]
         if not folder.exists():
             words += ["--data", self.data, "--epochs", str(self.epochs)]
-        command = [sys.executable, "-m", "q_store", *words, "--no-control", "--json", *more]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Process(folder.parent, f"{folder.name}-process", [*words, "--no-control", "--json"])
 
     def finish(self, folder: Path) -> str:
         """Train to the end without a kill; the digest of the parameters."""
-        with self.start(folder) as process:
-            out, err = process.communicate(timeout=PATIENCE)
-        if process.returncode:
-            raise SystemExit(f"the training in {folder.name} ended with {process.returncode}: {err}")
-        return str(json.loads(out.splitlines()[-1])["parameters_sha256"])
+        process = self.start(folder)
+        if not process.wait(PATIENCE) or process.code:
+            process.kill()
+            raise SystemExit(f"the training in {folder.name} ended with {process.code}: {process.err.read_text()}")
+        return str(json.loads(process.out.read_text().splitlines()[-1])["parameters_sha256"])
 
 
 def partial(folder: Path) -> set[str]:
@@ -91,17 +94,15 @@ class Moment:
         return self.kind in {"epoch", "finish"} and epochs(folder) >= self.target
 
 
-def strike(process: subprocess.Popen[str], folder: Path, moment: Moment, pause: float) -> str:
+def strike(process: Process, folder: Path, moment: Moment, pause: float) -> str:
     """Wait for the moment and kill; what the folder looked like then, empty when the training was faster."""
     began = time.perf_counter()
-    while process.poll() is None and time.perf_counter() - began < moment.wait and not moment.ready(folder):
+    while not process.ended() and time.perf_counter() - began < moment.wait and not moment.ready(folder):
         time.sleep(0.0002)
     if moment.kind == "finish":
         time.sleep(pause)
-    ended = process.poll() is not None
     process.kill()
-    process.communicate()
-    if ended:
+    if process.code != -signal.SIGKILL:
         return ""
     seen = "no folder yet" if not folder.exists() else f"{epochs(folder)} epochs written"
     has = "a checkpoint" if (folder / "checkpoints" / "last.npz").exists() else "no checkpoint"
@@ -111,6 +112,7 @@ def strike(process: subprocess.Popen[str], folder: Path, moment: Moment, pause: 
 
 def soak(plan: Plan, kills: int, seed: int, place: Path, write: list[str]) -> int:
     """Kill until `kills` were counted; the number of runs whose digest differs."""
+    mortal.warm(plan.model, np.random.default_rng(0).random((60, 8)))
     began = time.perf_counter()
     expected = plan.finish(place / "unbroken")
     whole = time.perf_counter() - began
@@ -151,13 +153,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="where to write the transcript")
     given = parser.parse_args()
     name = given.data if given.data in {"bundled", "full"} else Path(given.data).name
+    data = given.data if given.data in {"bundled", "full"} else str(Path(given.data).resolve())
     lines: list[str] = []
     note(
         lines,
         f"q-store train {given.model} --data {name} --epochs {given.epochs}, killed with SIGKILL (seed {given.seed})",
     )
     with tempfile.TemporaryDirectory() as place:
-        wrong = soak(Plan(given.model, given.data, given.epochs), given.kills, given.seed, Path(place), lines)
+        wrong = soak(Plan(given.model, data, given.epochs), given.kills, given.seed, Path(place), lines)
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
