@@ -35,6 +35,12 @@ _DASHBOARD = (
     "enable_dashboard is refused: there is no dashboard yet, and the training goes on without. Watch the log "
     "'q_store', or print_performance_report()"
 )
+NEEDS: dict[str, tuple[str, ...]] = {
+    "adaptive_shot_allocation": ("min_shots", "max_shots", "base_shots"),
+    "adaptive_circuit_depth": ("circuit_depth_schedule", "min_circuit_depth"),
+    "use_natural_gradient": ("natural_gradient_regularization", "qfim_cache_size"),
+}
+"""Names of v3.5 that act together with another one only."""
 _PINECONE = (
     "nothing is sent to Pinecone, and {} is not used: results are kept in the store on this machine; leave it out"
 )
@@ -55,7 +61,7 @@ class TrainingConfig:
 
     Warns:
         DeprecationWarning: for a name that was given and has a new one, or that does nothing any more.
-        UserWarning: for a dashboard, which there is not yet.
+        UserWarning: for a dashboard, which there is not yet, and for a name that has no effect as it is.
     """
 
     backends: sections.Backends
@@ -113,9 +119,24 @@ class TrainingConfig:
             object.__setattr__(made, name, section)
         check(made, values)
         _warn(named)
+        made._warn_of_idle(values, named)
         for name in SECTIONS:
             object.__setattr__(self, name, getattr(made, name))
         object.__setattr__(self, "_given", values)
+
+    def _warn_of_idle(self, values: Given, named: Mapping[str, Any]) -> None:
+        """Of names that were given and have no effect, as what they belong to is neither on nor switched off."""
+        on = {
+            "adaptive_shot_allocation": self.shots.adaptive,
+            "adaptive_circuit_depth": self.depth.adaptive,
+            "use_natural_gradient": self.method == "natural_gradient",
+        }
+        for switch, names in NEEDS.items():
+            idle = [name for name in names if name in named]
+            if idle and not on[switch] and NAMES[switch].place not in values:
+                warnings.warn(
+                    f"{', '.join(idle)} has no effect without {switch}=True; give it too", UserWarning, stacklevel=4
+                )
 
     @property
     def given(self) -> frozenset[Place]:
