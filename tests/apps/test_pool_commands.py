@@ -378,6 +378,34 @@ def test_a_pool_is_watched(run, q_store, pool, net, monkeypatch):
     assert len(looks) == 2
 
 
+@pytest.mark.parametrize("command", ["train", "resume"])
+def test_whether_to_buy_again_is_an_option(q_store, pool, command, run):
+    words = [*([] if command == "resume" else ["lean"]), *([] if command == "train" else [run["id"]])]
+    on = ["--pool", pool(THREE)] if command == "train" else []
+    got = q_store(command, *words, *on, "--lost", "bye")
+    assert got.code == 2
+    assert "did you mean 'buy'?" in got.err
+    if command == "train":
+        alone = q_store(command, *words, "--backend", "ionq", "--lost", "buy")
+        assert alone.code == 2
+        assert "nobody else to buy from" in alone.err
+
+
+def test_what_was_bought_again_is_shown(q_store, pool, tmp_path):
+    path = tmp_path / "s.db"
+    run, fingerprint = left_behind(path, State.UNCERTAIN)
+    with Store(path, owner="later") as store:
+        store.tickets.bought_again(fingerprint, "no answer from ionq for 60 s; bought again elsewhere")
+    (row,) = q_store("jobs", "--json", "--store", path).json
+    assert row["bought_again"]
+    assert q_store("show", run, "--json", "--store", path).json["members"]["ionq"]["bought_again"] == 1
+    assert "they were bought again elsewhere" in " ".join(q_store("show", fingerprint, "--store", path).out.split())
+    name = pool(THREE.replace('"one"', '"ionq"'))
+    rows = {row["member"]: row["bought_again"] for row in q_store("pool", name, "--json", "--store", path).json}
+    assert rows["ionq"] == 1
+    assert sum(rows.values()) == 1
+
+
 CIRCUIT = Circuit.build(2, [op("ry", 0, angles=[theta(0)])])
 
 

@@ -72,6 +72,11 @@ def test_all_that_a_file_may_say(file, tmp_path):
     assert (noisy.device, noisy.noise) == ("GPU", "aria-1")
 
 
+def test_whether_to_buy_again_is_asked_for_explicitly(file):
+    assert read(file(ONE)).settings.patience_of_buyers is None
+    assert read(file(ONE + '[settings]\nlost = "buy"\nlost_after = 5')).settings.patience_of_buyers == 5
+
+
 def test_what_may_be_said_of_a_pool(file):
     place = PoolPlace(read(file(FULL)))
     assert (place.remote, place.free, place.exact) == (True, False, False)
@@ -111,6 +116,9 @@ def test_what_may_be_said_of_a_pool(file):
         (ONE + ONE + 'target = "qpu.forte-1"', ("different names, got 'a' as 1 and 2",)),
         (ONE + "[settings]\nthirft = 1", ("did you mean 'thrift'?",)),
         (ONE + "[settings]\nthrift = -1", ("settings: expected thrift of 0 or more",)),
+        (ONE + "[settings]\nlost = 'bye'", ("lost to be 'wait' or 'buy', got 'bye'; did you mean 'buy'?",)),
+        (ONE + "[settings]\nlost = 3", ("settings: expected text for lost",)),
+        (ONE + "[settings]\nlost_after = -1", ("expected lost_after of 0 or more",)),
         (ONE + "[settings]\nthrift = 'x'", ("settings: expected a number for thrift",)),
         (ONE + "[budget]\nrun = '0USD'", ("budget.run above 0",)),
         (ONE + "[budget]\nrun = 5", ("text for run, got 5",)),

@@ -51,6 +51,7 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     pool: options.PoolPath = None,
     store: options.StorePath = None,
     budget: options.Budget = None,
+    lost: options.Lost = None,
     yes: options.Yes = False,
     out: options.Out = None,
     resume: options.Resume = None,
@@ -63,7 +64,7 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
 
     asked = Options(
         model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file,
-        pool, store, budget, yes, out, resume, json, control=not no_control,
+        pool, store, budget, lost, yes, out, resume, json, control=not no_control,
     )  # fmt: skip
     raise typer.Exit(start(asked, context.obj or Clock()))
 

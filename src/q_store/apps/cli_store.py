@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from q_store.apps.clock import Clock
-from q_store.apps.options import Budget, Json, KeyFile, PoolPath, StorePath, Url, Yes
+from q_store.apps.options import Budget, Json, KeyFile, Lost, PoolPath, StorePath, Url, Yes
 
 Id = Annotated[
     str,
@@ -69,6 +69,7 @@ def resume(  # noqa: PLR0917  # typer reads the options from the arguments
     pool: PoolPath = None,
     store: StorePath = None,
     budget: Budget = None,
+    lost: Lost = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -76,7 +77,9 @@ def resume(  # noqa: PLR0917  # typer reads the options from the arguments
     from q_store.apps.train import Options
     from q_store.apps.train import train as start
 
-    asked = Options(resume=run, url=url, key_file=key_file, pool=pool, store=store, budget=budget, yes=yes, json=json)
+    asked = Options(
+        resume=run, url=url, key_file=key_file, pool=pool, store=store, budget=budget, lost=lost, yes=yes, json=json
+    )
     raise typer.Exit(start(asked, context.obj or Clock()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from q_store.apps.record import Stake, named, recorded
 from q_store.apps.request import Request
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.tally import Tally
-from q_store.events import Event, PoolPaused, PoolResumed, Sink
+from q_store.events import Event, PoolBought, PoolPaused, PoolResumed, Sink
 from q_store.pool.pool import Pool
 from q_store.pool.settings import PoolSettings
 from q_store.store import Caps
@@ -58,7 +58,7 @@ def connected(folder: RunFolder, request: Request, options: Options, console: Co
             found.members,
             record.store,
             record.run,
-            settings=place.file.settings if isinstance(place, PoolPlace) else ALONE,
+            settings=_settings(request, options),
             budget=_caps(request, options),
             first_job=record.first_job,
             sinks=[_said(console)],
@@ -69,6 +69,12 @@ def connected(folder: RunFolder, request: Request, options: Options, console: Co
             wait(pool.aclose())
 
 
+def _settings(request: Request, options: Options) -> PoolSettings:
+    """Of the pool's file, and of the command line, which goes before it."""
+    settings = request.place.file.settings if isinstance(request.place, PoolPlace) else ALONE
+    return settings if options.lost is None else replace(settings, lost=options.lost)
+
+
 def _caps(request: Request, options: Options) -> dict[str | None, Caps]:
     """Of the pool's file, and of the command line, which goes before it; what the store has already stays."""
     caps = dict(request.place.file.budget) if isinstance(request.place, PoolPlace) else {}
@@ -76,12 +82,14 @@ def _caps(request: Request, options: Options) -> dict[str | None, Caps]:
 
 
 def _said(console: Console) -> Sink:
-    """Says on the console that the pool waits, and that it goes on; also above a live display."""
+    """Says on the console that the pool waits, goes on, or buys again; also above a live display."""
 
     def say(event: Event) -> None:
         if isinstance(event, PoolPaused):
             console.print(Text(f"paused: {event.reason} (at most {event.patience:.0f} s)"), soft_wrap=True)
         if isinstance(event, PoolResumed):
             console.print(Text(f"going on after {event.seconds:.0f} s"), soft_wrap=True)
+        if isinstance(event, PoolBought):
+            console.print(Text(f"buying {event.circuits} circuits again: {event.reason}"), soft_wrap=True)
 
     return say

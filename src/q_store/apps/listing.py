@@ -143,8 +143,10 @@ def _by_member(found: Sequence[Charged]) -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {}
     for each in found:
         charge = each.charge or Amounts()
-        own = out.setdefault(each.ticket.backend, {"jobs": 0, "circuits": 0, "shots": 0, "cost": 0.0})
+        blank = {"jobs": 0, "circuits": 0, "shots": 0, "cost": 0.0, "bought_again": 0}
+        own = out.setdefault(each.ticket.backend, blank)
         own["jobs"] += 1
+        own["bought_again"] += each.ticket.circuits if each.ticket.bought_again else 0
         own["circuits"] += charge.circuits
         own["shots"] += charge.shots
         own["cost"] = round(own["cost"] + charge.money, 9)

@@ -93,6 +93,15 @@ Backend = Annotated[
 Target = Annotated[
     str | None, typer.Option(metavar="simulator|qpu.NAME", help="What of the service.", show_default="simulator")
 ]
+Lost = Annotated[
+    str | None,
+    typer.Option(
+        metavar="wait|buy",
+        help="With --pool: where nobody knows whether a paid member ran its circuits, wait and never pay twice, or buy "
+        "them elsewhere and perhaps pay twice.",
+        show_default="as the pool's file says, else wait",
+    ),
+]
 PoolPath = Annotated[
     Path | None,
     typer.Option(

@@ -43,7 +43,7 @@ OWN = {
 """Options by provider, beside the common ones."""
 TOP = {"member": "tables [[member]]", "settings": TABLE, "budget": TABLE, "allow_mixed": FLAG}
 _ALLOW_MIXED = "allow_mixed"
-_KINDS = {bool: FLAG, int: WHOLE, float: NUMBER}
+_KINDS = {bool: FLAG, int: WHOLE, float: NUMBER, str: TEXT}
 FIGURES = {each.name: _KINDS[type(each.default)] for each in fields(PoolSettings) if each.name != _ALLOW_MIXED}
 
 

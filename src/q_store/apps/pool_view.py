@@ -87,6 +87,7 @@ def _rows(found: Crew, store: Path | None, status: dict[str, str]) -> list[dict[
                 "in_flight": sum(ticket.circuits for ticket in sent),
                 "jobs": len(sent),
                 "uncertain": sum(each.ticket.state is State.UNCERTAIN for each in own),
+                "bought_again": sum(each.ticket.circuits for each in own if each.ticket.bought_again),
                 "cost": round(sum((each.charge or Amounts()).money for each in own), 9),
                 "currency": member.price.currency,
             }
@@ -112,11 +113,11 @@ def _rate(own: list[Charged]) -> float | None:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("member", "health", "circuits/s", "in flight", "jobs", "uncertain", "cost"):
+    for title in ("member", "health", "circuits/s", "in flight", "jobs", "uncertain", "bought again", "cost"):
         table.add_column(title, justify="left" if title in {"member", "health"} else "right", overflow="fold")
     for row in rows:
         rate = "-" if row["rate"] is None else f"{row['rate']:,.3g}"
         cost = f"{row['cost']:,.2f} {row['currency']}" if row["cost"] else "-"
-        counts = (str(row[name]) for name in ("in_flight", "jobs", "uncertain"))
+        counts = (str(row[name]) for name in ("in_flight", "jobs", "uncertain", "bought_again"))
         table.add_row(row["member"], row["health"], rate, *counts, cost)
     return table

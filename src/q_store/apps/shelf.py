@@ -11,7 +11,7 @@ from typing import Any
 
 from q_store.apps.record import DEFAULT
 from q_store.errors import RunError, StoreError
-from q_store.store import Amounts, Run, State, Store, StoredTicket
+from q_store.store import BOUGHT_AGAIN, Amounts, Run, State, Store, StoredTicket
 
 SHORTEST = 4
 """Characters of a fingerprint or id that are enough, where they are unique."""
@@ -57,6 +57,7 @@ class Charged:
             "cost": 0.0 if charge is None else charge.money,
             "currency": ticket.currency,
             "reason": ticket.reason,
+            "bought_again": when(ticket.times[BOUGHT_AGAIN]) if ticket.bought_again else None,
         }
 
 
@@ -108,6 +109,12 @@ def when(seconds: float) -> str:
 def advice(ticket: StoredTicket) -> str:
     """What to do about a ticket that is UNCERTAIN."""
     own = ticket.fingerprint
+    if ticket.bought_again:
+        return (
+            f"Nobody knows whether {ticket.backend} ran these circuits; they were bought again elsewhere. What it "
+            "still brings is kept as more samples, by the next run with that member. Until then the reservation stays: "
+            f"q-store cancel {own[:SHOWN]} looks the job up now, or settles it by hand with --paid MONEY."
+        )
     return (
         f"Nobody knows whether {ticket.backend} accepted these circuits: they are not sent again, and their "
         f"reservation stays. Look for {own.removesuffix('/rest')} in the list of jobs of your account, then: "

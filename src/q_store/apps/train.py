@@ -15,7 +15,7 @@ from q_store import __version__
 from q_store.apps.caps import parse
 from q_store.apps.clock import Clock
 from q_store.apps.guard import INTERRUPTED, say
-from q_store.apps.place import Place, check_place, only_remote
+from q_store.apps.place import Place, check_place, known, only_remote
 from q_store.apps.pool_place import PoolPlace
 from q_store.apps.progress import MetricsWriter, busy, display, plain
 from q_store.apps.record import Stake, named
@@ -25,6 +25,7 @@ from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
 from q_store.apps.shelf import folder_of
 from q_store.errors import BudgetError, ConfigError, PausedError, RunError, StorageError
 from q_store.events import Sink
+from q_store.pool.settings import BUY, WAIT
 
 if TYPE_CHECKING:  # they load SciPy
     from q_store.apps.assemble import Assembly
@@ -55,6 +56,7 @@ class Options:
     pool: Path | None = None
     store: Path | None = None
     budget: str | None = None
+    lost: str | None = None
     yes: bool = False
     out: Path | None = None
     resume: Path | None = None
@@ -134,8 +136,12 @@ def _place(place: Place | PoolPlace, options: Options) -> Place | PoolPlace:
     """The place with its defaults written out, once it and the options around it are known to be usable."""
     if options.budget is not None:
         parse(options.budget)
+    if options.lost is not None:
+        known("--lost", options.lost, (WAIT, BUY))
     if isinstance(place, PoolPlace):
         return place
+    if options.lost is not None:
+        raise ConfigError("expected --lost only with --pool, got it without one: there is nobody else to buy from")
     check_place(place)
     if place.remote:
         return place.written_out()

@@ -6,9 +6,10 @@ from q_store.store.keys import Domain, keys, keys_of
 from q_store.store.measured import EXACT, Measured, pooled
 from q_store.store.runs import CheckpointFile, Note, Run
 from q_store.store.store import Store
-from q_store.store.ticket import Held, Intent, State, StoredTicket
+from q_store.store.ticket import BOUGHT_AGAIN, Held, Intent, State, StoredTicket
 
 __all__ = [
+    "BOUGHT_AGAIN",
     "EXACT",
     "Amounts",
     "Budget",
