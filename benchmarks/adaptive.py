@@ -118,8 +118,15 @@ def main() -> None:
                 found["fits"].append(key | measure(**key))
                 order = list(_plan())
                 found["fits"].sort(key=lambda fit: order.index(tuple(fit[name] for name in KEY)))
-                RESULT.write_text(json.dumps(found, indent=1) + "\n")
+                write(found)
     print(tables(found))
+
+
+def write(found: dict[str, Any]) -> None:
+    """The file, one line a fit."""
+    head = json.dumps({**found, "fits": []})
+    fits = ",\n".join(json.dumps(fit) for fit in found["fits"])
+    RESULT.write_text(head.replace('"fits": []', f'"fits": [\n{fits}\n]') + "\n")
 
 
 def _plan() -> list[tuple[str, str, str, str, int]]:
