@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import strategies
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from q_store.backends import measurement
 from q_store.backends.local import LocalBackend, reference
 from q_store.circuits import Circuit, Marginal, Observables, PauliSum, ry, rz, theta, x, z
 from q_store.errors import CapabilityError, ConfigError, IncompleteError, RunError
 from q_store.gradients import Adjoint, FiniteDifference, ParameterShift, Problem
-from q_store.jobs import Outcome, Status, drive
+from q_store.gradients.contraction import measured
+from q_store.jobs import Job, Outcome, Status, drive
 
 MEASURED = Observables.of(z(0), PauliSum.of((0.7, "XY", (1, 2)), (-0.4, "Z", (1,))), Marginal((2, 0)))
 DATA = np.array([[0.3, -0.8], [1.1, 0.4]])
@@ -160,3 +165,41 @@ def test_incomplete_outcomes_are_named(outcome, error, match):
 def test_a_difference_step_of_zero_is_refused():
     with pytest.raises(ConfigError, match="above 0"):
         FiniteDifference(0.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_the_noise_of_a_contraction_is_that_of_its_samples(data):
+    """Against the covariance of the single-shot values in each measured basis, from the dense oracle."""
+    circuit = data.draw(strategies.circuits(max_qubits=3, max_ops=5, n_params=0, n_features=0))
+    observables = data.draw(strategies.observables(circuit.n_qubits))
+    asked = measured(Problem(circuit, observables, np.zeros(0), None, np.ones_like, shots=50))
+    assert len(asked.observables.groups()) == len(observables.groups())  # not a circuit more
+    weights = np.random.default_rng(0).normal(size=(1, observables.size))
+    expected = 0.0
+    for setting in measurement.plan(circuit, observables).settings:
+        psi = reference.state(setting.circuit, None, np.zeros(0))
+        each = setting.table @ weights[0]
+        expected += np.abs(psi) ** 2 @ each**2 - (np.abs(psi) ** 2 @ each) ** 2
+    job = Job(circuit, None, np.zeros(0), asked.observables)
+    values = drive_one(job)
+    outcome = Outcome(values, np.zeros_like(values), rows=1)
+    if observables.size == 1:
+        return  # the backend's own
+    np.testing.assert_allclose(asked.noise(outcome, weights, 50), expected / 49, atol=1e-9)
+    np.testing.assert_allclose(asked.values(outcome), values[:, : observables.size])
+
+
+def drive_one(job):
+    return reference.expectations(reference.states(job), job.measured, job.circuit.n_qubits)
+
+
+def test_values_of_too_many_strings_are_taken_as_independent():
+    every = Observables.of(*(z(p, q) for p in range(17) for q in range(p)))
+    circuit = Circuit.build(17, [ry(theta(0), 0)])
+    asked = measured(Problem(circuit, every, np.zeros(1), None, np.ones_like, shots=50))
+    assert asked.observables is every
+    outcome = Outcome(np.zeros((2, every.size)), np.full((2, every.size), 0.5), rows=2)
+    np.testing.assert_allclose(
+        asked.noise(outcome, np.full((2, every.size), 2.0), 50), np.full((2, 1), 2.0 * every.size)
+    )

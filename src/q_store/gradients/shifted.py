@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from q_store.circuits.circuit import Circuit
-from q_store.circuits.observables import collect
 from q_store.circuits.shifts import ShiftRules
-from q_store.gradients.contraction import bases, contracted, noise
-from q_store.gradients.estimator import GradientEstimate, Problem, Reals, answered
+from q_store.gradients.contraction import bases, contracted, measured
+from q_store.gradients.estimator import GradientEstimate, Problem, Reals
 from q_store.jobs import Array, Job, Output, Steps
 
 MAX_ROWS = 1 << 18
@@ -26,24 +25,22 @@ MAX_ROWS = 1 << 18
 def estimate_from(rules: ShiftRules, problem: Problem) -> Steps[GradientEstimate]:
     """The plan for these rules.
 
-    With shots the estimate has a variance: shifted values are independent of each other; within a marginal the
-        multinomial covariance
-    is used; correlations between different observables of one measurement, and the noise of the cotangents, are left
-    out.
+    With shots the estimate has a variance: shifted values are independent of each other, values of one measurement are
+    correlated as they are (see `contraction`), and the noise of the cotangents is left out.
     """
-    measured = collect(problem.observables)
+    asked = measured(problem)
     params = np.asarray(problem.params, dtype=float).reshape(1, -1)
     (first,) = yield [_job(problem, problem.circuit, params, 0)]
-    values, shots = answered(first), first.shots_paid
+    values, shots = asked.values(first), first.shots_paid
     cotangents = problem.pullback(values)
     moved = rules.rows(params)
-    each = _allotted(problem, noise(first, cotangents, measured, problem.shots))
+    each = _allotted(problem, asked.noise(first, cotangents, problem.shots))
     slopes, spread = np.empty((2, len(values), rules.size))
     for part in _parts(rules.size, len(values)):
         (outcome,) = yield [_job(problem, rules.circuit, moved[part], 1 + part.start, each)]
         shots += outcome.shots_paid
-        slopes[:, part] = contracted(answered(outcome).reshape(len(values), -1, measured.size), cotangents)
-        spread[:, part] = noise(outcome, cotangents, measured, None if each is None else each[:, None])
+        slopes[:, part] = contracted(asked.values(outcome).reshape(len(values), -1, asked.size), cotangents)
+        spread[:, part] = asked.noise(outcome, cotangents, None if each is None else each[:, None])
     gradient = rules.gradient(slopes, problem.data).sum(axis=0)
     variance = None if problem.shots is None else rules.squares(spread, problem.data).sum(axis=0)
     return GradientEstimate(gradient, values, variance, len(values) * (1 + rules.size) * bases(problem), shots)
@@ -55,7 +52,7 @@ def _job(problem: Problem, circuit: Circuit, params: Reals, number: int, each: A
         circuit,
         problem.data,
         params,
-        problem.observables,
+        measured(problem).observables,
         Output.EXPECTATION,
         shots=problem.shots if each is None else alike(np.repeat(each, len(params))),
         seed=problem.seed * 65_537 + number,

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from q_store.circuits.observables import collect
 from q_store.errors import ConfigError
-from q_store.gradients.contraction import bases, contracted, noise
-from q_store.gradients.estimator import GradientEstimate, Problem, Reals, answered
+from q_store.gradients.contraction import bases, contracted, measured
+from q_store.gradients.estimator import GradientEstimate, Problem, Reals
 from q_store.jobs import Array, Job, Outcome, Output, Steps
 
 DIRECTIONS, ROWS = 11, 12
@@ -60,7 +59,7 @@ class SPSA:
         problem = sampled_rows(problem, self.rows, problem.seed)
         deltas = directions([problem.seed, DIRECTIONS], self.pairs, problem.circuit.n_params)
         outcomes = yield self._jobs(problem, deltas)
-        values = self._sides(problem, [answered(outcome) for outcome in outcomes])
+        values = self._sides(problem, [measured(problem).values(outcome) for outcome in outcomes])
         average = values.mean(axis=(1, 2))
         cotangents = np.asarray(problem.pullback(average), dtype=float)
         slopes = contracted(values[:, :, 0] - values[:, :, 1], cotangents).sum(axis=0) / (2 * self.perturbation)
@@ -84,7 +83,7 @@ class SPSA:
                 problem.circuit,
                 problem.data,
                 problem.params + side,
-                problem.observables,
+                measured(problem).observables,
                 Output.EXPECTATION,
                 shots=problem.shots,
                 seed=problem.seed * 65_537,
@@ -95,14 +94,14 @@ class SPSA:
 
     def _sides(self, problem: Problem, answers: list[Array]) -> Array:
         """Values [R, pairs, 2, M]."""
-        size = collect(problem.observables).size
+        size = measured(problem).size
         if self.common:
             return np.stack([part.reshape(problem.rows, self.pairs, size) for part in answers], axis=2)
         return answers[0].reshape(problem.rows, self.pairs, 2, size)
 
     def _shot_noise(self, problem: Problem, outcome: Outcome, cotangents: Array) -> float:
         """Variance of the slopes D / 2c, mean over the pairs, as far as it comes from the samples of this outcome."""
-        total = np.sum(noise(outcome, cotangents, collect(problem.observables), problem.shots))
+        total = np.sum(measured(problem).noise(outcome, cotangents, problem.shots))
         return float(total) / (4 * self.perturbation**2 * self.pairs)
 
     def _variance(self, each: Reals, shot_noise: float) -> Reals:
