@@ -47,7 +47,7 @@ def settings(config: TrainingConfig, shape: Shape) -> TrainingSettings:
         checkpoint_epochs=training.checkpoint_interval,
         seed=training.seed,
         optimise=config.optimisation.does("merge"),
-        prune=config.optimisation.fidelity if config.optimisation.does("prune") else None,
+        prune=config.optimisation.fidelity if _prunes(config, shape) else None,
         **_rates(config, shape),
         **_gradient(config),
         **_shots(config),
@@ -59,6 +59,15 @@ def estimator(config: TrainingConfig, chosen: TrainingSettings, frozen: Collecti
     """The gradient of the settings, or of the name `adaptive`, without the parameters that stay."""
     found = Adaptive(config.gradient.perturbation) if config.method == "adaptive" else make(chosen)
     return Frozen(found, frozen) if frozen else found
+
+
+def _prunes(config: TrainingConfig, shape: Shape) -> bool:
+    """Whether entanglers are left out; where it was not asked for itself, only as far as the rest allows it."""
+    own = config.optimisation.prune
+    if own is not None:
+        return own
+    growing = config.depth.adaptive and config.depth.schedule == "grow"
+    return config.optimisation.enabled and shape.epochs > 1 and not growing
 
 
 def _rates(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
