@@ -70,7 +70,7 @@ def net(monkeypatch, tmp_path):
     settings = remote.settings
     monkeypatch.setattr(remote, "transport", lambda: found)
     quick = {"min_interval": 0.01, "contact_tries": 1, "settle": 0.0}
-    monkeypatch.setattr(remote, "settings", lambda *given: settings(*given).model_copy(update=quick))
+    monkeypatch.setattr(remote, "settings", lambda *a, **more: settings(*a, **more).model_copy(update=quick))
     monkeypatch.setenv("IONQ_API_KEY", KEY)
     monkeypatch.setenv("OTHER_KEY", OTHER)
     monkeypatch.setenv("IONQ_API_URL", "http://one.test/v0.4")
@@ -391,12 +391,14 @@ def test_whether_to_buy_again_is_an_option(q_store, pool, command, run):
         assert "nobody else to buy from" in alone.err
 
 
-def test_what_was_bought_again_is_shown(q_store, pool, tmp_path):
+@pytest.mark.usefixtures("net")
+def test_what_was_bought_again_is_shown(q_store, pool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "s.db"
     run, fingerprint = left_behind(path, State.UNCERTAIN)
     with Store(path, owner="later") as store:
         store.tickets.bought_again(fingerprint, "no answer from ionq for 60 s; bought again elsewhere")
-    (row,) = q_store("jobs", "--json", "--store", path).json
+    (row,) = q_store("jobs", "--json", "--store", str(path)).json
     assert row["bought_again"]
     assert q_store("show", run, "--json", "--store", path).json["members"]["ionq"]["bought_again"] == 1
     assert "they were bought again elsewhere" in " ".join(q_store("show", fingerprint, "--store", path).out.split())
@@ -504,7 +506,7 @@ def test_a_killed_training_buys_nothing_twice(data_file, tmp_path, q_store):
     code = (
         "import sys\nfrom q_store.apps import cli, remote\nsettings = remote.settings\n"
         "quick = {'settle': 0.3, 'min_interval': 0.01}\n"
-        "remote.settings = lambda *given: settings(*given).model_copy(update=quick)\n"
+        "remote.settings = lambda *a, **more: settings(*a, **more).model_copy(update=quick)\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     program = [sys.executable, "-c", code]
