@@ -135,3 +135,31 @@ def test_a_run_goes_on_beside_another_that_looks_after_what_it_left(tmp_path):
     assert site.ledger["circuits_charged_twice"] == 0
     for store in stores:
         store.close()
+
+
+def test_a_run_waits_for_another_that_was_faster_to_take_up_what_it_left(tmp_path, monkeypatch):
+    """Between the look at the leases and the taking over, somebody else may take them over."""
+    site, path = Site("one", backend="qpu.aria-1", circuit_seconds=60.0, rtt=0.1), tmp_path / "s.db"
+    left_behind([site], path)
+    other, own = (opened(path, owner=name) for name in ("other", "own"))
+    adopt, taken = own.tickets.adopt, []
+
+    def late(wanted):
+        if not taken:
+            taken.extend(other.tickets.adopt())
+        return adopt(wanted)
+
+    monkeypatch.setattr(own.tickets, "adopt", late)
+
+    async def go():
+        asyncio.get_running_loop().call_later(5.0, other.tickets.release)
+        async with Pool([site.member], own, "r") as pool:
+            (outcome,) = await pool.run_async([job(reuse=True)])
+        return outcome
+
+    epoch()
+    assert run_virtual(go()).complete
+    assert taken
+    assert site.ledger["charged_circuits"] == 5
+    for store in (other, own):
+        store.close()

@@ -56,7 +56,6 @@ class Attachment:
         """
         await self._alone()
         tickets = self.books.store.tickets
-        tickets.adopt(lambda ticket: ticket.run == self.books.run and self._can(ticket))
         own = [ticket for ticket in self._open() if self._can(ticket) and ticket.owner == tickets.owner]
         for ticket in own:
             if why := estranged(ticket, self.members[ticket.backend]):
@@ -101,7 +100,7 @@ class Attachment:
         return [ticket for ticket in self.books.store.tickets.open() if ticket.run == self.books.run]
 
     async def _alone(self) -> None:
-        """Wait until the leases of others have ended.
+        """Wait until the leases of others have ended, and take the run's tickets over.
 
         Who renews one is at work on the run. A process of another run that looks after a ticket renews none: a lease
         that it gets with a new owner or state proves nothing.
@@ -112,6 +111,10 @@ class Attachment:
             free = {ticket.fingerprint for ticket in tickets.adoptable()}
             held = [t for t in self._open() if t.owner != tickets.owner and t.fingerprint not in free]
             held = [ticket for ticket in held if ticket.state is not State.UNCERTAIN]
+            if not held:
+                tickets.adopt(lambda ticket: ticket.run == self.books.run and self._can(ticket))
+                held = [t for t in self._open() if t.owner != tickets.owner and self._can(t)]
+                held = [ticket for ticket in held if ticket.state is not State.UNCERTAIN]  # another one was faster
             if not held:
                 return
             for ticket in held:
