@@ -7,12 +7,13 @@ from one to the other. Then all of a block's generators act on one state, that o
     F_st = <P_s P_t> - <P_s><P_t>  in that state
 
 is the quantum Fisher information of the block's angles (Stokes, Izaac, Killoran and Carleo, Quantum 4, 269, whose
-layers are blocks). Block k holds the sites behind a longest chain of k others: as few blocks as there can be.
+layers are blocks). Block k holds the sites behind a longest chain of k others: as few blocks as there can be. Sites of
+one operation that commute stay together, so that the derivative by an angle is not torn apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -123,14 +124,28 @@ def _blocks(structure: Structure) -> tuple[Block, ...]:
     parts = [(k, r) for k, op in enumerate(circuit.ops) if op.gate != PREPARE for r in op_rotations(op)]
     parts = [(k, r) for k, r in parts if r.pauli.x | r.pauli.z]
     earlier = _ancestors([r.pauli for _, r in parts])
-    sites = [j for j, (_, r) in enumerate(parts) if r.angle.params]
     level: dict[int, int] = {}
-    for j in sites:
-        level[j] = 1 + max((level[i] for i in sites if i < j and earlier[j] >> i & 1), default=0)
+    for sites in _inseparable(parts):
+        before = [level[i] for i in level if any(earlier[j] >> i & 1 for j in sites)]
+        level |= dict.fromkeys(sites, 1 + max(before, default=0))
     members: dict[int, list[int]] = {}
     for j, depth in level.items():
         members.setdefault(depth, []).append(j)
     return tuple(_block(circuit, parts, earlier, members[depth]) for depth in sorted(members))
+
+
+def _inseparable(parts: list[tuple[int, Rotation]]) -> Iterator[list[int]]:
+    """The sites in time order; those of one operation together if they commute, as those of a controlled rotation."""
+    own: dict[int, list[int]] = {}
+    for j, (k, r) in enumerate(parts):
+        if r.angle.params:
+            own.setdefault(k, []).append(j)
+    for sites in own.values():
+        strings = [parts[j][1].pauli for j in sites]
+        if all(a.commutes(b) for a in strings for b in strings):
+            yield sites
+        else:
+            yield from ([j] for j in sites)
 
 
 def _ancestors(strings: Sequence[Pauli]) -> list[int]:

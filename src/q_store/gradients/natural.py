@@ -9,6 +9,7 @@ parameters have a metric; a readout keeps its gradient.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -120,11 +121,7 @@ def preconditioned(found: GradientEstimate, metric: MetricEstimate, system: Real
     given = found.gradient[:, None]
     if found.variance is not None:
         given = np.concatenate([given, np.diag(np.sqrt(found.variance))], axis=1)
-    try:
-        solved = np.asarray(np.linalg.solve(system, given), dtype=float)
-    except np.linalg.LinAlgError:
-        msg = "expected a metric that can be solved, got a singular one; raise the regularization above 0"
-        raise ConfigError(msg) from None
+    solved = _solved(system, given)
     variance = None if found.variance is None else (solved[:, 1:] ** 2).sum(axis=1)
     return replace(
         found,
@@ -134,6 +131,19 @@ def preconditioned(found: GradientEstimate, metric: MetricEstimate, system: Real
         circuits=found.circuits + metric.circuits,
         shots=found.shots + metric.shots,
     )
+
+
+def _solved(system: Reals, given: Reals) -> Reals:
+    """By Cholesky: a regularised metric is positive."""
+    from scipy.linalg import LinAlgWarning, solve
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LinAlgWarning)
+            return np.asarray(solve(system, given, assume_a="pos"), dtype=float)
+    except (np.linalg.LinAlgError, LinAlgWarning):
+        msg = "expected a metric that can be solved, got a singular one; raise the regularization above 0"
+        raise ConfigError(msg) from None
 
 
 def _share(found: GradientEstimate, variance: Reals | None) -> float | None:
