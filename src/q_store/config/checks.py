@@ -80,10 +80,10 @@ def _gradient(config: TrainingConfig, given: Given) -> None:
                 f"{gradient.method!r}; leave one out"
             )
     remote = bool(backends.members) or backends.provider != "local"
-    if config.method == "natural_gradient" and gradient.metric != "block" and (remote or config.shots.per_circuit):
+    if config.method == "natural_gradient" and gradient.metric == "full" and (remote or config.shots.per_circuit):
         which = "a backend that measures" if remote else "shots"
         raise ConfigError(
-            f"expected the metric 'block' with {which}, got {gradient.metric!r}, which needs the state: only "
+            f"expected the metric 'block' or 'diagonal' with {which}, got 'full', which needs the state: only "
             "quantum_sdk='mock' with shots_per_circuit=None (the engine on this machine, exact) can supply it"
         )
 

@@ -163,7 +163,7 @@ class Training(Section):
 
 
 class Gradient(Section):
-    """How gradients are estimated; `metric` is that of the natural gradient. Only `block` can be measured."""
+    """How gradients are estimated; `metric` is that of the natural gradient; `full` cannot be measured."""
 
     method: Method = "spsa_subsampled"
     perturbation: float = Field(0.1, gt=0)

@@ -16,10 +16,10 @@ WINDOW = 5
 class Adaptive:
     """SPSA while the slopes it measures stand out of the noise of the shots, else one step by parameter shift.
 
-    An SPSA estimate is d Delta with a measured slope d and signs Delta; its variance, as `SPSA` reports it, adds up to
-    (P - 1) d^2 + s^2 with s^2 the noise of d. When over the last five estimates the mean of s^2 is half of that of d^2
-    or more, the next step is exact in direction: 2 P + 1 circuits a row in place of 2. Then the window begins anew.
-    Exact values have no noise, so there it is SPSA throughout.
+    An SPSA estimate is g = d Delta with a measured slope d and signs Delta. When over the last five estimates the noise
+    of the shots in g, summed over its entries, is half of |g|^2 or more, the next step takes every parameter by itself:
+    2 P + 1 circuits a row in place of 2. Then the window begins anew. Exact values have no noise, so there it is SPSA
+    throughout.
 
     Args:
         perturbation: of SPSA.
@@ -27,36 +27,33 @@ class Adaptive:
 
     def __init__(self, perturbation: float = 0.1) -> None:
         self._spsa, self._shift = SPSA(perturbation), ParameterShift()
-        self._slopes, self._noise = np.zeros(0), np.zeros(0)
+        self._squares, self._noise = np.zeros(0), np.zeros(0)
         self.shifts = 0
         """Steps by parameter shift."""
 
     @property
     def is_lost(self) -> bool:
         """Whether the next step is by parameter shift."""
-        return len(self._noise) == WINDOW and bool(2 * self._noise.mean() >= self._slopes.mean())
+        return len(self._noise) == WINDOW and bool(2 * self._noise.mean() >= self._squares.mean())
 
     def estimate(self, problem: Problem) -> Steps[GradientEstimate]:
         """The plan of one of the two."""
         if self.is_lost:
             self.shifts += 1
-            self._slopes, self._noise = np.zeros(0), np.zeros(0)
+            self._squares, self._noise = np.zeros(0), np.zeros(0)
             return (yield from self._shift.estimate(problem))
         found = yield from self._spsa.estimate(problem)
-        size = max(len(found.gradient), 1)
-        slope = float(found.gradient @ found.gradient) / size
-        total = 0.0 if found.variance is None else float(found.variance.sum())
-        self._slopes = np.append(self._slopes, slope)[-WINDOW:]
-        self._noise = np.append(self._noise, max(0.0, total - (size - 1) * slope))[-WINDOW:]
+        self._squares = np.append(self._squares, found.gradient @ found.gradient)[-WINDOW:]
+        self._noise = np.append(self._noise, found.noise_of_shots or 0.0)[-WINDOW:]
         return found
 
     def arrays(self) -> dict[str, Array]:
         """See `Memory`."""
-        return {"slopes": self._slopes.copy(), "noise": self._noise.copy(), "shifts": np.array(self.shifts)}
+        return {"squares": self._squares.copy(), "noise": self._noise.copy(), "shifts": np.array(self.shifts)}
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """See `Memory`."""
-        self._slopes, self._noise = arrays.get("slopes", np.zeros(0)), arrays.get("noise", np.zeros(0))
+        self._squares, self._noise = arrays.get("squares", np.zeros(0)), arrays.get("noise", np.zeros(0))
         self.shifts = int(arrays.get("shifts", 0))
 
 

@@ -35,7 +35,7 @@ class MeanSquares:
 
     def accuracy(self, outputs: Array, targets: Array | None) -> float | None:
         """Share of rows whose largest output is where the target is 1; None for other targets."""
-        if targets is None or not _is_one_hot(targets):
+        if targets is None or targets.ndim != 2 or not _is_one_hot(targets):
             return None
         return float(np.mean(outputs.argmax(axis=1) == targets.argmax(axis=1)))
 
@@ -56,10 +56,35 @@ class ByRow:
         return np.array([float(self.function(out, target)) for out, target in zip(outputs, given, strict=True)])
 
 
+@dataclass(frozen=True, slots=True)
+class RowFunction:
+    """`FunctionLoss`, with an accuracy where targets are one-hot rows."""
+
+    inner: FunctionLoss
+
+    @property
+    def identity(self) -> str:
+        """Of the function of a row."""
+        function = getattr(self.inner.function, "function", self.inner.function)
+        return FunctionLoss(function, self.inner.step).identity
+
+    def prepare(self, targets: npt.ArrayLike | None, rows: int, n_outputs: int) -> Array | None:
+        """See `Loss`."""
+        return self.inner.prepare(targets, rows, n_outputs)
+
+    def value_and_gradient(self, outputs: Array, targets: Array | None) -> tuple[float, Array]:
+        """See `Loss`."""
+        return self.inner.value_and_gradient(outputs, targets)
+
+    def accuracy(self, outputs: Array, targets: Array | None) -> float | None:
+        """As `MeanSquares`."""
+        return MeanSquares().accuracy(outputs, targets)
+
+
 def loss_for(targets: Array, function: Loss | RowLoss | None = None) -> Loss:
     """The loss that was asked for, else one that suits the targets: whole class numbers [R], or values [R, C]."""
     if function is None:
         return CrossEntropy() if targets.ndim == 1 and targets.dtype.kind in "iub" else MeanSquares()
     if hasattr(function, "value_and_gradient"):
         return cast("Loss", function)
-    return FunctionLoss(ByRow(function))
+    return RowFunction(FunctionLoss(ByRow(function)))
