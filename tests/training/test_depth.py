@@ -20,6 +20,7 @@ from q_store.jobs import drive
 from q_store.models import zoo
 from q_store.training import CheckpointFile, CrossEntropy, LinearReadout, Objective, Trainer, TrainingSettings
 from q_store.training.depth import depth_at
+from q_store.training.state import TrainingState
 
 QUBITS = 3
 
@@ -162,6 +163,25 @@ def test_parameters_of_dropped_layers_stand_still(schedule, gradient):
     assert not used.all()
 
 
+@pytest.mark.parametrize("options", [{"optimiser": "sgd"}, {}], ids=["sgd", "adam"])
+def test_layers_that_have_not_entered_have_no_moments(options):
+    """SPSA moves every parameter and sees a slope along all of them, those of no layer at all included."""
+    settings = TrainingSettings(
+        epochs=10, batch_size=10, depth_schedule="grow", min_depth=1, gradient="spsa", **options
+    )
+    trainer, circuit = Trainer(objective(SO4), settings, Watched()), objective(SO4).circuit
+    plan = trainer.plan(rows(20, 1))
+    steps = plan.steps()
+    jobs = next(steps)
+    for _ in range(5):  # the third epoch begins
+        jobs = steps.send([trainer.executor.run(job) for job in jobs])
+    later = parameters(circuit) & ~parameters(truncated(circuit, 1))
+    for name in {"m", "v", "u"} & set(plan.state.optimiser):
+        moments = plan.state.optimiser[name][: circuit.n_params]
+        assert not moments[later].any()
+        assert moments[~later].all()
+
+
 @pytest.mark.parametrize("ansatz", [SO4, UPLOADS], ids=["so4", "reuploading"])
 def test_nothing_jumps_when_a_layer_enters(ansatz):
     """At the vector with which an epoch begins, the deeper and the shallower circuit give the same state."""
@@ -278,11 +298,12 @@ ADAPTIVE = [
     {"depth_schedule": "grow", "min_depth": 1},
     {"depth_schedule": "step", "prune": 0.95, "optimise": True, "keep_best": True},
     {"prune": 0.9, "finish_iterations": 2},
+    {"prune": 0.99, "epochs": 6, "batch_size": 4},  # pruned in the middle of an epoch, it would be another circuit
 ]
 
 
 @pytest.mark.parametrize("options", ADAPTIVE, ids=str)
-@pytest.mark.parametrize("killed_at", [3, 8, 9, 15])
+@pytest.mark.parametrize("killed_at", [3, 9, 10, 14, 18])
 def test_a_resumed_run_is_the_unbroken_one(tmp_path, interrupted, options, killed_at):
     options = {**options, "checkpoint_steps": 1, "learning_rate": 0.3}
     unbroken, whole, _ = fit(SO4, **options)
@@ -319,6 +340,15 @@ def test_a_fixed_depth_is_free():
     assert len({id(job.circuit) for job in watched.asked}) == 1
     assert told_of(told, events.CircuitChosen) == []
     assert {event.depth for event in told_of(told, events.StepDone)} == {None}
+
+
+def test_a_checkpoint_holds_everything_that_is_chosen():
+    state = TrainingState(np.ones(2), {"m": np.ones(2)}, depth=3, removed=[1, 4], best_depth=2, best_removed=[7])
+    state.allocator = {"norms": np.array([0.5])}
+    again = TrainingState.of(state.arrays(), state.numbers())
+    assert again.numbers() == state.numbers()
+    assert (again.depth, again.removed, again.best_depth, again.best_removed) == (3, [1, 4], 2, [7])
+    assert again.allocator["norms"].tolist() == [0.5]
 
 
 @pytest.mark.parametrize(
