@@ -163,7 +163,8 @@ METHODS: dict[str, str] = {
     "spsa": "two circuits a row, all parameters moved at once, at random",
     "spsa_parallel": "the same as `spsa`: the circuits of a step always go out together",
     "spsa_subsampled": "`spsa` on `gradient_subsample_size` rows of the batch",
-    "adaptive": "`spsa` while its last estimates agree on a direction, else one step of `parameter_shift`",
+    "adaptive": "`spsa` while the slopes it measures stand out of the noise of the shots, else one step of "
+    "`parameter_shift`",
     "natural_gradient": "`parameter_shift`, multiplied by the inverse of the block-diagonal metric, which is measured",
 }
 """Values of `gradient_method`, and what each does."""
