@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import docs_adaptive  # noqa: E402  # they are scripts, found by the line above
+import docs_document  # noqa: E402
+import docs_gradients  # noqa: E402
 import docs_remote  # noqa: E402  # they are scripts, found by the line above
 import docs_torch  # noqa: E402
 from accuracy import label  # noqa: E402
@@ -40,11 +42,13 @@ DOCUMENTS = (
     "README.md",
     "docs/models.md",
     "docs/performance.md",
+    "docs/gradients.md",
     "docs/ionq.md",
     "docs/pool.md",
     "docs/adaptive.md",
     "docs/store.md",
     "docs/torch.md",
+    "docs/document.md",
 )
 ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
@@ -318,7 +322,9 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "ionq-speed": docs_remote.ionq_speed,
     "pool-speed": docs_remote.pool_speed,
     "torch-speed": docs_torch.torch_speed,
+    "document": docs_document.document,
     "store-speed": docs_remote.store_speed,
+    "gradients": docs_gradients.gradients,
     "adaptive-depth": docs_adaptive.adaptive_depth,
     "adaptive-shots": docs_adaptive.adaptive_shots,
     "adaptive-spsa": docs_adaptive.adaptive_spsa,
