@@ -11,13 +11,14 @@ from tests.pool.pools import Site, epoch, opened, run, sweep
 
 from q_store.emulator.clock import run_virtual
 from q_store.errors import BudgetError
-from q_store.events import PoolBought
+from q_store.events import PoolBought, PoolPaused, PoolResumed
 from q_store.jobs import Output, Status
 from q_store.pool.pool import Pool
 from q_store.pool.settings import PoolSettings
 from q_store.store import Caps, State
 
 BUY = PoolSettings(lost="buy", lost_after=20.0)
+STORIES = (PoolPaused, PoolResumed, PoolBought)
 ROWS = 60
 
 
@@ -57,7 +58,7 @@ def losing(own, store, settings, *, fault="dead", back=None, stay=0.0, job=None,
             return outcome, took
 
     outcome, took = run_virtual(go())
-    return outcome, took, heard
+    return outcome, took, [event for event in heard if type(event) in STORIES]
 
 
 def charged(own):

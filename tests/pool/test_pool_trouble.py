@@ -90,8 +90,9 @@ def test_a_pool_without_members_pauses_and_goes_on_when_one_is_back():
     (outcome,), took = dying([site], [job], breaks, 3.0, sinks=[heard.append])
     assert outcome.complete
     assert 100 < took < 200
-    assert [type(event) for event in heard] == [PoolPaused, PoolResumed]
-    assert "only" in heard[0].reason
+    stories = [event for event in heard if isinstance(event, PoolPaused | PoolResumed)]
+    assert [type(event) for event in stories] == [PoolPaused, PoolResumed]
+    assert "only" in stories[0].reason
     assert site.ledger["charged_circuits"] == 40
 
 

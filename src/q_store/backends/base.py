@@ -88,7 +88,8 @@ class Ticket:
         reason: why it is FAILED, CANCELED or UNCERTAIN, in a sentence.
         retry: whether sending the circuits again (as a new slice) is worthwhile.
         due: seconds from now until the service expects to be ready; None: it does not say.
-        times: seconds since 1970 of `sent`, `accepted`, `started`, `finished`, `seen`, as far as known.
+        times: seconds since 1970 of `written` (as the service takes it), `sent`, `accepted`, `started`, `finished` and
+            `seen`, as far as known.
     """
 
     fingerprint: str

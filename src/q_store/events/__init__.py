@@ -12,8 +12,10 @@ from typing import get_args
 
 from q_store.events.announcer import Announcer, Event, Sink
 from q_store.events.clock import moment
+from q_store.events.job_sum import JobSum
 from q_store.events.pool import (
     BudgetSet,
+    CircuitsDone,
     CircuitsKnown,
     Decided,
     JobBuilt,
@@ -30,6 +32,8 @@ from q_store.events.training import (
     CircuitChosen,
     EarlyStopped,
     EpochDone,
+    ProcessEnded,
+    ProcessStarted,
     RunFinished,
     RunHeld,
     RunReleased,
@@ -48,6 +52,7 @@ __all__ = [
     "BudgetSet",
     "CheckpointSaved",
     "CircuitChosen",
+    "CircuitsDone",
     "CircuitsKnown",
     "Decided",
     "EarlyStopped",
@@ -56,11 +61,14 @@ __all__ = [
     "JobBuilt",
     "JobEnded",
     "JobMoved",
+    "JobSum",
     "JobsRun",
     "MemberChanged",
     "PoolBought",
     "PoolPaused",
     "PoolResumed",
+    "ProcessEnded",
+    "ProcessStarted",
     "RunFinished",
     "RunHeld",
     "RunReleased",

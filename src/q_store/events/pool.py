@@ -47,12 +47,21 @@ class CircuitsKnown:
     """Circuits of a job that need not run: an earlier process of the run or the store has them, or they are alike.
 
     Attributes:
-        job: ordinal in the run. circuits: that were asked for. lacking: that are left to run.
+        job: ordinal in the run. circuits: that were asked for. lacking: that are left to run. at: see `moment`.
     """
 
     job: int
     circuits: int
     lacking: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitsDone:
+    """All circuits of a job (see `CircuitsKnown`) have their answers, or none will come; at, see `moment`."""
+
+    job: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,10 @@ class JobEnded:
     Attributes:
         slice, job, member, circuits, shots: as in `JobBuilt`.
         state: `done`, `failed`, `uncertain`, `canceled`, or `left` for another process. reason: why, unless done.
-        times: by our clock (`moment`), as far as it got: `built`, `sent` (the request left), `accepted` (its answer was
+        times: by our clock (`moment`), as far as it got: `begun` (its circuits were chosen), `built` (it is planned and
+            may leave), `written` (as the service takes it), `sent` (the request left), `accepted` (its answer was
             there), `asked` (the look that showed the end left), `seen` (its answer was there), `fetched` (results were
-            there), `merged` (they are written down and counted).
+            there), `merged` (they are being written down), `ended`.
         provider: by the service's clock, seconds since 1970, as far as it says: `accepted`, `started`, `finished`.
         answered: circuits with an answer. shots_paid, cost, currency: what was charged.
         remote_id: the service's name for it. proof: what the service says it ran.
@@ -170,10 +180,10 @@ class Decided:
     """A decision of the pool, and why.
 
     Attributes:
-        what: `moved` (circuits go to another member), `hedged` (a second member gets circuits that are late),
-            `recalled` (a job is canceled), `breaker opened`, `on trial`, `breaker closed`, `barred`, `refused` (a
-            member, or a cap, does not let circuits pass) or `given up`.
-        member: whom it is about. to: who gets the circuits. circuits: how many. reason: why, in a sentence.
+        what: `moved` (circuits go to another member), `sent again` (to the same), `hedged` (a second member gets
+            circuits that are late), `recalled` (a job is canceled), `breaker opened`, `on trial`, `breaker closed`,
+            `barred`, `refused` (a member, or a cap, does not let circuits pass) or `given up`.
+        member: whom it is about; empty: nobody. to: who gets the circuits. circuits: how many. reason: why.
         at: see `moment`.
     """
 
@@ -191,6 +201,7 @@ PoolEvent = (
     | PoolBought
     | BudgetSet
     | CircuitsKnown
+    | CircuitsDone
     | JobBuilt
     | JobMoved
     | JobEnded

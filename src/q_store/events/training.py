@@ -146,6 +146,21 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """A process begins to work on the run, or goes on with it; `version` of q-store."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """It is done: the run is `completed`, `failed`, `paused` or `stopped` (it can be resumed then); and why."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunHeld:
     """Somebody asked the run to wait (`apps.control`): it waits before its next job."""
 
@@ -171,6 +186,8 @@ TrainingEvent = (
     | CheckpointSaved
     | EarlyStopped
     | RunFinished
+    | ProcessStarted
+    | ProcessEnded
     | RunHeld
     | RunReleased
     | RunStopped

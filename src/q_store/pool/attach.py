@@ -15,10 +15,12 @@ import numpy as np
 
 from q_store.backends.base import Found, Missing, Ticket
 from q_store.errors import BackendError, PausedError, RunError
+from q_store.events import Announcer
 from q_store.jobs import Status
 from q_store.pool.books import Sending, Written
 from q_store.pool.carriage import Carriage, Flags
 from q_store.pool.delivery import together
+from q_store.pool.lives import Life
 from q_store.pool.membership import Member
 from q_store.pool.watch import Watch
 from q_store.store import State, StoredTicket
@@ -38,6 +40,7 @@ class Attachment:
         books: of the run. members, watches: by name.
         patience: seconds for which a service may be out of reach. busy: fingerprints of slices that are on their way.
         lost_after: seconds without an answer after which what is lacking is bought again; None: never.
+        announce: tells of the lives of tickets.
     """
 
     books: Written
@@ -46,6 +49,7 @@ class Attachment:
     patience: float
     busy: Collection[str] = ()
     lost_after: float | None = None
+    announce: Announcer = field(default_factory=Announcer)
     _left: list[StoredTicket] = field(default_factory=list)
 
     async def own(self) -> Gaps:
@@ -162,13 +166,15 @@ class Attachment:
         if ticket is None:
             return
         part = self.books.store.tickets.part(stored)
+        sending = Sending(part, member, stored.job)
         carriage = Carriage(
-            Sending(part, member, stored.job),
+            sending,
             self.books,
             self.watches[stored.backend],
             lambda: self._fresh(stored, extra=extra),
+            life=Life(sending, self.announce, times={**stored.times, **ticket.times}),
         )
-        await carriage.bring(ticket)
+        carriage.ended(await carriage.bring(ticket))
 
     def _fresh(self, stored: StoredTicket, *, extra: bool) -> Flags:
         """[S], the circuits that the run lacks; of a ticket that was given up it may have some from others by now."""

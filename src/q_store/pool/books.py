@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,8 @@ from q_store.store.store import LEASE_SECONDS
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Times = Mapping[str, float]
+NONE: Times = MappingProxyType({})
 BEAT = LEASE_SECONDS / 3
 """Seconds between two signs of life."""
 STORED = "store"
@@ -61,16 +64,18 @@ class Books(Protocol):
     def sent(self, ticket: Ticket) -> None:
         """The service accepted it."""
 
-    def uncertain(self, fingerprint: str, reason: str) -> None:
-        """Nobody knows whether the service accepted it, or what became of it."""
+    def uncertain(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
+        """Nobody knows whether the service accepted it, or what became of it; `times` are those of its life."""
 
-    def nothing(self, fingerprint: str, reason: str) -> None:
+    def nothing(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
         """It was surely not accepted, or failed at no cost."""
 
     def bought_again(self, fingerprint: str, reason: str) -> None:
         """Nobody knows what became of it, or of what is left of it, and others get these circuits."""
 
-    def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
+    def answered(
+        self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool, times: Times = NONE
+    ) -> Measured:
         """What came, a row for each circuit; of circuits that are not fresh[S] another slice was faster."""
 
 
@@ -85,18 +90,20 @@ class Unwritten:
     def sent(self, ticket: Ticket) -> None:
         """Not kept."""
 
-    def uncertain(self, fingerprint: str, reason: str) -> None:
+    def uncertain(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
         """Not kept."""
 
-    def nothing(self, fingerprint: str, reason: str) -> None:
+    def nothing(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
         """Not kept."""
 
     def bought_again(self, fingerprint: str, reason: str) -> None:
         """Not kept."""
 
-    def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
+    def answered(
+        self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool, times: Times = NONE
+    ) -> Measured:
         """What came."""
-        del canceled
+        del canceled, times
         shots = sending.part.shots if answer.sampled else EXACT
         answered = ~np.isin(np.arange(sending.part.size), list(answer.missing))
         return Measured.of(answer.distributions, EXACT if shots is None else shots).only(answered & fresh)
@@ -181,19 +188,21 @@ class Written:
         """See `Books`."""
         self.store.tickets.sent(ticket.fingerprint, str(ticket.remote_id), ticket.times)
 
-    def uncertain(self, fingerprint: str, reason: str) -> None:
+    def uncertain(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
         """See `Books`."""
-        self.store.tickets.uncertain(fingerprint, reason)
+        self.store.tickets.uncertain(fingerprint, reason, times)
 
-    def nothing(self, fingerprint: str, reason: str) -> None:
+    def nothing(self, fingerprint: str, reason: str, times: Times = NONE) -> None:
         """See `Books`."""
-        self.store.tickets.settle(fingerprint, State.FAILED, reason=reason)
+        self.store.tickets.settle(fingerprint, State.FAILED, reason=reason, times=times)
 
     def bought_again(self, fingerprint: str, reason: str) -> None:
         """See `Books`."""
         self.store.tickets.bought_again(fingerprint, reason)
 
-    def answered(self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool) -> Measured:
+    def answered(
+        self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool, times: Times = NONE
+    ) -> Measured:
         """See `Books`. Circuits of unknown fate keep a ticket and their share of the reservation.
 
         What was paid for is kept, also where another was faster; free samples, which may be the same, are not.
@@ -211,6 +220,7 @@ class Written:
                 State.CANCELLED if canceled else State.DONE,
                 replace(answer, missing={**answer.missing, **stale}),
                 charge=_charge(answer),
+                times=times,
                 max_age=sending.member.max_age,
                 extra=extra,
             )

@@ -18,9 +18,11 @@ from q_store.errors import (
     ThrottledError,
     UnreachableError,
 )
+from q_store.events import Announcer
 from q_store.jobs import Status
 from q_store.pool.books import Books, Sending
 from q_store.pool.events import Break
+from q_store.pool.lives import Life
 from q_store.pool.watch import SILENCE, Watch
 from q_store.store import Measured
 
@@ -79,6 +81,7 @@ class Carriage:
         fresh: whether each circuit still has no answer. accepted: hears of progress, with the seconds it will take.
         canceled: set when the slice is not wanted any more.
         leave: whether a slice whose cancel is not confirmed may be left to be taken up again later.
+        life: of the slice.
     """
 
     sending: Sending
@@ -88,21 +91,27 @@ class Carriage:
     accepted: Callable[[float | None], None] = lambda _due: None
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
     leave: Callable[[], bool] = lambda: False
+    life: Life | None = None
+
+    def __post_init__(self) -> None:
+        self.now = self.life or Life(self.sending, Announcer())
 
     async def send(self) -> Fate:
         """Send the slice, whose intent is written, and bring it to its end."""
         part, backend = self.sending.part, self.sending.member.backend
+        self.now.mark("sent")
         try:
             ticket = await self.watch.listen(backend.submit(part), SILENCE + _EACH * part.size)
         except QStoreError as error:  # surely not accepted
-            self.books.nothing(part.fingerprint, str(error))
+            self.books.nothing(part.fingerprint, str(error), self.now.stored)
             kind = next((kind for each, kind in _KINDS if isinstance(error, each)), Break.FAILED)
             return replace(broke(part.numbers, kind, str(error)), error=error)
         self.watch.heard()
         if ticket.remote_id is None:
-            self.books.uncertain(part.fingerprint, ticket.reason)
+            self.books.uncertain(part.fingerprint, ticket.reason, self.now.stored)
             return broke(part.numbers, Break.UNCERTAIN, ticket.reason)
-        self.books.sent(ticket)
+        self.now.accepted(ticket)
+        self.books.sent(replace(ticket, times={**ticket.times, **self.now.stored}))
         self.accepted(ticket.due)
         return await self.bring(ticket)
 
@@ -115,32 +124,48 @@ class Carriage:
                 return broke(
                     part.numbers, Break.CANCELED, f"job {ticket.remote_id} was left; a resumed run takes it up"
                 )
+            self.now.final(final)
             if final.state is TicketState.FAILED:
-                books.nothing(part.fingerprint, final.reason)
+                books.nothing(part.fingerprint, final.reason, self._times)
                 return broke(part.numbers, Break.FAILED if final.retry else Break.REFUSED, final.reason)
             if final.state is not TicketState.UNCERTAIN:
                 return await self._fetched(final)
             reason = final.reason
         except UnreachableError as error:
             reason = f"job {ticket.remote_id} was accepted; then: {error}"
-        books.uncertain(part.fingerprint, reason)
+        books.uncertain(part.fingerprint, reason, self._times)
         return broke(part.numbers, Break.UNCERTAIN, reason)
+
+    def ended(self, fate: Fate) -> None:
+        """Tell what became of the slice."""
+        state = {None: "done", Break.UNCERTAIN: "uncertain", Break.CANCELED: "canceled"}.get(fate.kind, "failed")
+        if fate.kind is Break.CANCELED and "seen" not in self.now.times:
+            state = "left"
+        answered = 0 if fate.kind is not None else len(fate.numbers) - len(fate.missing)
+        self.now.ended(state, fate.reason, answered, shots_paid=fate.shots, cost=fate.cost, proof=fate.proof)
+
+    @property
+    def _times(self) -> dict[str, float]:
+        """Of the life so far, for the store."""
+        return {**self.now.provider, **self.now.stored}
 
     async def _fetched(self, final: Ticket) -> Fate:
         part, backend = self.sending.part, self.sending.member.backend
         try:
             answer = await self.watch.listen(backend.result(part, final), SILENCE + _EACH * part.size)
             self.watch.heard()
+            self.now.mark("fetched")
         except QStoreError as error:
             reason = f"job {final.remote_id} ended, and its results cannot be had: {error}"
-            self.books.uncertain(part.fingerprint, reason)
+            self.books.uncertain(part.fingerprint, reason, self._times)
             return broke(part.numbers, Break.UNCERTAIN, reason)
         gaps = list(answer.missing.values())
         if len(gaps) == part.size and all(gap.status is Status.UNCERTAIN for gap in gaps):
-            self.books.uncertain(part.fingerprint, gaps[0].reason)
+            self.books.uncertain(part.fingerprint, gaps[0].reason, self._times)
             return broke(part.numbers, Break.UNCERTAIN, gaps[0].reason)
         canceled = final.state is TicketState.CANCELED
-        measured = self.books.answered(self.sending, answer, self.fresh(), canceled=canceled)
+        self.now.mark("merged")
+        measured = self.books.answered(self.sending, answer, self.fresh(), canceled=canceled, times=self._times)
         missing = {
             place: replace(gap, retry=gap.retry or (canceled and gap.status is Status.FAILED))
             for place, gap in answer.missing.items()
@@ -157,6 +182,7 @@ class Carriage:
         patience = _Patience(loop.time() + deadline, deadline)
 
         def progress(seen: Ticket) -> None:
+            self.now.looked(seen, self.watch.asked)
             if patience.saw(seen, loop.time()):
                 self.accepted(seen.due)
 

@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from q_store.backends.base import Missing, Slice
 from q_store.errors import BudgetError, CapabilityError, InputError, QStoreError
+from q_store.events import Announcer, moment
 from q_store.jobs import Status
 from q_store.pool.actions import Send
 from q_store.pool.books import STORED, Books, Sending, Written
 from q_store.pool.carriage import Carriage, Fate, broke
 from q_store.pool.contents import Contents, topping
 from q_store.pool.events import Accepted, Answered, Break, Broke, Event
+from q_store.pool.lives import Life
 from q_store.pool.membership import Member
 from q_store.pool.watch import Watch
 from q_store.pool.work import Lacking, Work
@@ -93,8 +95,10 @@ class Delivery:
     Attributes:
         send: which circuits. order: of which batch. member: to whom.
         books: of the member: where steps are written. watch: of the member. traffic: of the pool.
-        tell: hears that the member accepted a slice. canceled: set when the circuits are not wanted any more.
+        tell: hears that the member accepted a slice. announce: tells of lives.
+        canceled: set when the circuits are not wanted any more.
         sent: fingerprints of slices whose intent was written. lost: whether others get its circuits.
+        begun: when it was begun, see `events.moment`.
     """
 
     send: Send
@@ -104,12 +108,15 @@ class Delivery:
     watch: Watch
     traffic: Traffic
     tell: Callable[[Event], None]
+    announce: Announcer = field(default_factory=Announcer)
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[str] = field(default_factory=list)
     lost: bool = False
+    begun: float = 0.0
 
     async def run(self) -> Answered | Broke:
         """Bring the circuits to their end, and say what it was."""
+        self.begun = moment()
         numbers = self.order.lacking.numbers[self.send.numbers]
         lacking = self.order.work.lacking(numbers)  # now: other slices may have brought some
         fates = await self._lacking(lacking) if len(lacking.numbers) else []
@@ -147,6 +154,7 @@ class Delivery:
         claim = job.reuse and not self.send.hedge
         bare = not self.order.work.lacking(part.numbers).have.any()  # what the store has may be what we have
         sending = Sending(part, self.member, self.order.job, keys, claim, claim and bare)
+        life = Life(sending, self.announce, self.begun)
         try:
             held = await self._granted(sending)
         except BudgetError as error:
@@ -157,6 +165,7 @@ class Delivery:
         if held:
             return await self._shared(part, held, keys or [])
         self.sent.append(part.fingerprint)
+        life.built(hedge=self.send.hedge)
         carriage = Carriage(
             sending,
             self.books,
@@ -165,6 +174,7 @@ class Delivery:
             lambda due: self.tell(Accepted(self.send.slice, due)),
             self.canceled,
             lambda: self.order.withdrawn,
+            life,
         )
         fate = await self.traffic.carry(part.fingerprint, self._carried(carriage))
         if isinstance(fate.error, CapabilityError) and part.size > 1:  # too large, whatever is documented
@@ -176,10 +186,15 @@ class Delivery:
         return [fate]
 
     async def _carried(self, carriage: Carriage) -> Fate:
-        fate = await carriage.send()
+        try:
+            fate = await carriage.send()
+        except BaseException as error:
+            carriage.now.ended("left", str(error) or type(error).__name__)
+            raise
         if fate.measured is not None:
             source = Source(self.member.name, self.member.backend.capabilities.noise_id)
             self.order.work.receive(fate.numbers, fate.measured, source)
+        carriage.ended(fate)
         return fate
 
     async def _granted(self, sending: Sending) -> list[Held] | None:

@@ -17,6 +17,7 @@ from q_store.pool.delivery import Delivery, Order, Traffic
 from q_store.pool.events import Asked, Break, Broke, Event, Probed, Reported, Tick, Withdrawn
 from q_store.pool.membership import Member
 from q_store.pool.state import PoolState
+from q_store.pool.telling import Telling
 from q_store.pool.watch import Watch
 
 FAREWELL = 15.0
@@ -56,7 +57,7 @@ class Driver:
         state: of the pool. clock: of the pool.
         members, books: by name.
         patience: seconds to wait for a member to return when none works, and for one that has slices of ours.
-        announce: hears when the pool pauses.
+        announce: hears when the pool pauses, of jobs, members and decisions.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._starving: dict[int, asyncio.TimerHandle] = {}
         self._paused_at = 0.0
+        self._telling = Telling(state, announce)
         self._does: dict[type, Callable[[Any], None]] = {
             Send: self._send,
             GiveUp: self._give_up,
@@ -108,6 +110,7 @@ class Driver:
             order.done.cancel()
             self._fed(order.batch)
             if self._orders.pop(order.batch, None) is not None:
+                self._telling.forget(order.batch)
                 self.tell(Withdrawn(order.batch))
             tasks |= {task for delivery, task in self._deliveries.values() if delivery.order is order}
         await _ended(tasks, 0.0 if leave else FAREWELL)
@@ -140,8 +143,11 @@ class Driver:
     def tell(self, event: Event) -> None:
         """Tell the state, and do what it says; a fault of ours ends what was asked for, instead of being waited for."""
         try:
-            actions: list[Action] = self._state.handle(event, self._clock.now())
+            now = self._clock.now()
+            actions: list[Action] = self._state.handle(event, now)
             self._stop_timer()
+            if self._announce:
+                self._telling.tell(event, actions, now)
             for action in actions:
                 does = self._does.get(type(action))
                 if does is not None:  # Keep: what was received first is what counts
@@ -176,6 +182,7 @@ class Driver:
             self.watches[action.member],
             self._traffic,
             self.tell,
+            self._announce,
         )
         task = asyncio.create_task(self._deliver(delivery), name=f"q-store: slice {action.slice}")
         self._deliveries[action.slice] = delivery, task
@@ -211,6 +218,7 @@ class Driver:
 
     def _finished(self, action: Finished) -> None:
         order = self._orders.pop(action.batch)
+        self._telling.forget(action.batch)
         order.withdrawn = True  # slices that came second may still run
         self._fed(action.batch)
         if not order.done.done():

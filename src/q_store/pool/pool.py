@@ -15,7 +15,7 @@ from q_store.backends.base import Missing
 from q_store.backends.binding import Binder, check
 from q_store.backends.expansion import expand
 from q_store.errors import InputError, PausedError, StorageError, StoreError
-from q_store.events import Announcer, Sink
+from q_store.events import Announcer, JobSum, Sink
 from q_store.jobs import Capabilities, Job, Outcome
 from q_store.pool.attach import Attachment
 from q_store.pool.books import BEAT, Books, Unwritten, Written
@@ -25,9 +25,10 @@ from q_store.pool.driver import FAREWELL, Clock, Driver
 from q_store.pool.membership import Member, together
 from q_store.pool.settings import PoolSettings
 from q_store.pool.state import Assigned, PoolState, Standing
+from q_store.pool.telling import done, known
 from q_store.pool.whole import needs_of
 from q_store.pool.work import Paid, Work
-from q_store.store import Caps, Domain, Measured, Store
+from q_store.store import Caps, Domain, Store
 from q_store.waiting import wait
 
 PATIENCE = 900.0
@@ -55,7 +56,7 @@ class Pool:
         budget: caps of the run, or by provider (None: of the run). Needs no store, but is forgotten without one.
         first_job: ordinal of the first job in the run: for a resumed run what `next_job` was at its checkpoint.
         patience: seconds to wait, when no member works, for one to return.
-        sinks: hear `PoolPaused` and `PoolResumed`.
+        sinks: hear what the pool does, see `q_store.events`; in the thread of its event loop, or of the caller.
 
     Raises:
         ConfigError: without members, or with two of one name. RunError: for a run that the store does not have.
@@ -89,6 +90,7 @@ class Pool:
         """The ordinal of the next job; a checkpoint must hold it."""
         self._patience = patience
         self._announce = Announcer(sinks)
+        self._whole = JobSum(self._announce)
         self._clock = Clock()
         self._binder = Binder()
         self._driver: Driver | None = None
@@ -148,6 +150,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Cancel what is still on its way, and release connections; the store stays open."""
+        self._whole.flush()
         others, self._others = self._others, None
         if others is not None:
             others.cancel()
@@ -201,6 +204,8 @@ class Pool:
                     self._books.on_time()
                 outcome = outcomes[k] = executor.run(call.jobs[k])
                 object.__setattr__(outcome, "source", name)  # it is new; a copy would take as long as all the rest here
+                if self._whole:
+                    self._whole.ran(name, outcome.rows, outcome.seconds)
                 if self._books is not None and not self._calls:  # they count the time themselves
                     self._books.worked(outcome.seconds)
         return outcomes
@@ -218,8 +223,7 @@ class Pool:
         self, jobs: Sequence[Job], ordinals: Sequence[int], chosen: Sequence[frozenset[str]]
     ) -> list[Outcome]:
         """The outcomes of jobs that members share."""
-        start = self._clock.now()
-        driver = self._drive()
+        start, driver = self._clock.now(), self._drive()
         orders: list[Order] = []
         try:
             async with self._at_work(driver):
@@ -231,6 +235,8 @@ class Pool:
         except BaseException as error:
             await self._leave(driver, orders, error)
             raise
+        finally:
+            done(self._announce, [order.job for order in orders])
         return [self._outcome(order, self._clock.now() - start) for order in orders]
 
     def _order(self, job: Job, ordinal: int, names: frozenset[str]) -> Order:
@@ -246,11 +252,8 @@ class Pool:
         work = Work(job, expansion, first)
         if self._books is not None and contents is not None:
             names = self._recall(self._books, work, contents, ordinal, names)
-        return Order(self._batch(), ordinal, work, work.lacking(), contents, names)
-
-    def _batch(self) -> int:
         self._batches += 1
-        return self._batches
+        return Order(self._batches, ordinal, work, work.lacking(), contents, names)
 
     def _recall(
         self, books: Written, work: Work, contents: Contents, ordinal: int, names: frozenset[str]
@@ -263,8 +266,7 @@ class Pool:
             work.receive(replay.numbers[rows], replay.measured.take(rows), source)
         for number, gap in self._gaps.get(ordinal, {}).items():
             work.give_up(np.array([number]), gap)
-        domains = work.noise_ids
-        if domains and not self._state.settings.allow_mixed:
+        if (domains := work.noise_ids) and not self._state.settings.allow_mixed:
             (names,) = self._state.choose([needs_of(job)], domains[0])
         if job.reuse:
             _from_samples(books, ordinal, work, contents, [self._members[name] for name in sorted(names)])
@@ -272,6 +274,7 @@ class Pool:
 
     def _place(self, driver: Driver, order: Order) -> None:
         size = len(order.lacking.numbers)
+        known(self._announce, order.job, order.work.expansion.size, size)
         if not size:
             order.done.set_result(None)
             return
@@ -341,8 +344,8 @@ class Pool:
             await asyncio.wait({beating})
 
     async def _attach(self, books: Written, driver: Driver) -> None:
-        lost_after = self._state.settings.patience_of_buyers
-        attachment = Attachment(books, self._members, driver.watches, self._patience, driver.busy, lost_after)
+        how = self._patience, driver.busy, self._state.settings.patience_of_buyers, self._announce
+        attachment = Attachment(books, self._members, driver.watches, *how)
         self._gaps = await attachment.own()
         self._attached = True
         if self._others is None:
@@ -393,5 +396,5 @@ def _from_samples(books: Written, ordinal: int, work: Work, contents: Contents, 
         lacking = work.lacking()
         bare = lacking.take(np.flatnonzero(lacking.have == 0)).numbers
         if len(bare):
-            found: Measured = books.known(contents, domains, bare, work.n_qubits)
+            found = books.known(contents, domains, bare, work.n_qubits)
             take_over(books, ordinal, work, bare, found, noise_id=noise_id)

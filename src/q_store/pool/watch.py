@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from q_store.backends.base import Backend, Ticket
 from q_store.errors import QStoreError, ThrottledError, UnreachableError
+from q_store.events import moment
 
 _LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
 _TOGETHER = 0.5
@@ -84,6 +85,8 @@ class Watch:
         self._lost: float | None = None
         """Since when there is no contact."""
         self._throttled = False
+        self.asked = 0.0
+        """When the last look left, see `events.moment`."""
         self._useless: float | None = None
         """Since when there is no usable answer."""
 
@@ -148,7 +151,7 @@ class Watch:
                 pass
 
     async def _look(self, due: list[_Watched]) -> None:
-        loop = asyncio.get_running_loop()
+        loop, self.asked = asyncio.get_running_loop(), moment()
         try:
             found = await self.listen(self._backend.poll([one.ticket for one in due]))
         except QStoreError as error:

@@ -174,6 +174,7 @@ class Plan:
         self._require_finite(evaluation.loss, norm)
         if shots is not None:
             self._remember(evaluation, norm, shots)
+        error = norm_error(gradient, evaluation.variance, norm) if self.tell else None
         if self.settings.gradient_clip is not None and norm > self.settings.gradient_clip:
             gradient *= self.settings.gradient_clip / norm
         factor = self._factor(state.step)
@@ -185,17 +186,25 @@ class Plan:
         state.shots += evaluation.shots
         if self.tell:
             rate = self.settings.learning_rate * factor
-            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots=shots)
+            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots=shots, error=error)
 
     def _factor(self, step: int) -> float:
         return self.schedule(step / (self.settings.epochs * self.steps_per_epoch))
 
     def _tell_step(
-        self, step: int, epoch: int, loss: float, norm: float, rate: float, *, shots: int | None = None
+        self,
+        step: int,
+        epoch: int,
+        loss: float,
+        norm: float,
+        rate: float,
+        *,
+        shots: int | None = None,
+        error: float | None = None,
     ) -> None:
         state, seconds = self.state, time.perf_counter() - self.started
         about = step, epoch, loss, norm, rate, state.circuits, state.shots, seconds
-        self.tell(events.StepDone(*about, state.depth, shots))
+        self.tell(events.StepDone(*about, state.depth, shots, error))
 
     # ------------------------------------------------------------------------------------------------ shots and circuit
 
@@ -354,6 +363,13 @@ class Plan:
             self.state.estimator = self.estimator.arrays()
         path = self.save(self.state)
         self.tell(events.CheckpointSaved(path, self.state.epoch, self.state.step))
+
+
+def norm_error(gradient: Reals, variance: Reals | None, norm: float) -> float | None:
+    """Standard error of |g| to first order: sqrt(sum_i g_i^2 Var g_i) / |g|, of the P entries where it is known."""
+    if variance is None or not norm:
+        return None
+    return math.sqrt(float(gradient[: len(variance)] ** 2 @ variance)) / norm
 
 
 def data_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.intp]:

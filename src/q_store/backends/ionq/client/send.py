@@ -69,13 +69,14 @@ class Sender:
         """
         settings, loop = self._api.settings, asyncio.get_running_loop()
         body = content(part, settings, self._texts)
-        begun, tries = loop.time(), 0
+        begun = written = loop.time()
+        tries = 0
         while not stopped():
             tries += 1
             before = loop.time()
             got: Accepted | Refused | Doubtful | Ticket = await self._api.post("/jobs", body)
             if isinstance(got, Accepted):
-                got = self._accepted(part, got, before)
+                got = self._accepted(part, got, before, written)
             if isinstance(got, Ticket):
                 return got
             if isinstance(got, Refused):
@@ -100,13 +101,14 @@ class Sender:
         found = await self._search.find(sending)
         return found if isinstance(found, Found) else await self._adopt(sending, found)
 
-    def _accepted(self, part: Slice, got: Accepted, before: float) -> Ticket | Doubtful:
+    def _accepted(self, part: Slice, got: Accepted, before: float, written: float) -> Ticket | Doubtful:
         job = got.body.get("id") if isinstance(got.body, dict) else None
         if not isinstance(job, str) or not job:
             return Doubtful("the service accepted a job without saying its id", surely=True)
         self._acceptances.add(job, before)
         clock, now = self._api.clock, asyncio.get_running_loop().time()
-        times = {"sent": clock.epoch(before, now), "accepted": clock.epoch(now, now)}
+        at = {"written": written, "sent": before, "accepted": now}
+        times = {name: clock.epoch(each, now) for name, each in at.items()}
         return Ticket(part.fingerprint, job, times=times)
 
     def _doubtful(self, fingerprint: str, before: float, *, surely: bool) -> Sending:
