@@ -160,8 +160,9 @@ class Run:
     curve: list[tuple[int, int, int, float]] = field(default_factory=list)
 
 
-def measure(task: Task, method: Method, options: dict[str, Any], seed: int) -> Run:
-    """Train until the loss was reached at two looks in a row, or the circuits are spent."""
+def measure(task: Task, method: Method, options: dict[str, Any], seed: int, limit: int | None = None) -> Run:
+    """Train until the loss was reached at two looks in a row, or the circuits are spent: `limit`, or the task's cap."""
+    most = task.cap if limit is None else min(limit, task.cap)
     given = dict(options)
     estimator = method.estimator(given.pop("metric_regularization")) if method.estimator else None
     settings = TrainingSettings(
@@ -171,11 +172,11 @@ def measure(task: Task, method: Method, options: dict[str, Any], seed: int) -> R
 
     def watch(event: Event) -> None:
         looked = out.curve[-1][1] if out.curve else -task.cap
-        if not isinstance(event, StepDone) or event.circuits < min(looked + task.cap // LOOKS, task.cap):
+        if not isinstance(event, StepDone) or event.circuits < min(looked + task.cap // LOOKS, most):
             return
         loss = round(task.loss(plan.state.vector), 5)
         out.curve.append((event.step, event.circuits, event.shots, loss))
-        if event.circuits >= task.cap or reached(out.curve, task.targets[-1]):
+        if event.circuits >= most or reached(out.curve, task.targets[-1]):
             raise Enough
 
     plan = Trainer(task.objective, settings, backend(), sinks=[watch], estimator=estimator).plan(task.train)
@@ -202,11 +203,20 @@ def score(task: Task, runs: list[Run]) -> tuple[float, ...]:
 
 
 def tuned(task: Task, method: Method) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The best options of the grid, and what was tried."""
-    tried = []
+    """The best options of the grid, and what was tried; what cannot win any more is broken off."""
+    tried: list[tuple[tuple[float, ...], dict[str, Any]]] = []
     for options in method.grid(readout=task.objective.readout.n_weights > 0):
-        runs = [measure(task, method, options, seed) for seed in TUNING]
-        tried.append((score(task, runs), options))
+        best = min((found for found, _ in tried), default=(1, 0, 0))
+        left = None if best[0] else int(best[1])
+        runs: list[Run] = []
+        for seed in TUNING:
+            runs.append(measure(task, method, options, seed, left))
+            if left is not None:
+                left -= runs[-1].curve[-1][1]
+                if left <= 0:
+                    break
+        failed, *rest = score(task, runs)
+        tried.append(((failed + len(TUNING) - len(runs), *rest), options))
     best = min(tried, key=lambda entry: entry[0])[1]
     return best, [{"score": list(found), "options": options} for found, options in tried]
 

@@ -11,6 +11,7 @@ from q_store.errors import CapabilityError, ConfigError
 from q_store.gradients import QNSPSA, NaturalGradient, circuits, make
 from q_store.jobs import drive
 from q_store.training import CheckpointFile, Trainer, TrainingSettings
+from q_store.training.cost import gradient_circuits
 
 SAMPLED = {"gradient": "spsa", "shots": 40}
 NATURAL = {"gradient": "parameter_shift", "metric": "block", "shots": 40}
@@ -154,3 +155,15 @@ def test_the_most_that_random_shifts_come_to():
     circuit = templates.hardware_efficient(2, 1, ("ry", "rz"))
     settings = TrainingSettings(gradient="random_shift", shift_parameters=3)
     assert circuits(settings, circuit, 10, 2) == 10 * (1 + 6) * 2
+
+
+@pytest.mark.parametrize("options", [SAMPLED, NATURAL, {**SAMPLED, "metric": "spsa"}, {"metric": "full"}])
+def test_the_circuits_of_a_training_are_known_beforehand(options, small):
+    options = {**options, "epochs": 2, "batch_size": 8}
+    expected = gradient_circuits(TrainingSettings(**options), small.objective.circuit, 20)
+    assert small.fit(**options, validation=False).circuits == expected
+
+
+def test_the_circuits_of_rotosolve_are_known_beforehand():
+    settings = TrainingSettings(epochs=5, optimiser="rotosolve", batch_size=4)
+    assert gradient_circuits(settings, templates.hardware_efficient(2, 1), 6, bases=2) == 5 * 3 * 6 * 2

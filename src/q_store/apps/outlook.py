@@ -24,8 +24,8 @@ from q_store.circuits import encoders
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.native import Counts, Family, counts, to_native
 from q_store.circuits.observables import Observables
-from q_store.circuits.shifts import shift_rules
 from q_store.errors import ConfigError, UnreachableError
+from q_store.training.cost import gradient_circuits
 from q_store.training.settings import TrainingSettings
 from q_store.waiting import wait
 
@@ -35,7 +35,7 @@ SHOTS_OF_ESTIMATE = 1_000
 
 @dataclass(frozen=True)
 class Outlook:
-    """Circuits of a training by parameter shift.
+    """Circuits of a training.
 
     Attributes:
         steps: of the optimiser. gradient: circuits of them all. validation: of all looks at the validation rows.
@@ -54,14 +54,11 @@ class Outlook:
 
 
 def outlook(circuit: Circuit, observables: Observables, settings: TrainingSettings, rows: Mapping[str, int]) -> Outlook:
-    """For so many rows of each part: one of the training costs 1 + T circuits in each epoch, T the shifted ones.
-
-    All that times the measured bases. A finish by L-BFGS is not counted: nobody knows how often it evaluates.
-    """
+    """For so many rows of each part: see `gradient_circuits`; a row that is only looked at costs its measured bases."""
     train, validation, test = (rows[name] for name in ("train", "validation", "test"))
     bases = len(measurement.plan(circuit, observables).settings)
     steps = settings.epochs * -(-train // settings.batch_size)
-    gradient = settings.epochs * train * (1 + shift_rules(circuit).size) * bases
+    gradient = gradient_circuits(settings, circuit, train, bases)
     return Outlook(steps, gradient, settings.epochs * validation * bases, test * bases)
 
 
@@ -170,6 +167,26 @@ def announce(crew: Crew, place: Place | PoolPlace, parts: Assembly, console: Con
         plain(console, line)
     if not (place.free or yes):
         _ask(dearest or "a cost that nobody says", place.title, at_most=len(crew.members) > 1)
+
+
+def price_of_one(crew: Crew, circuit: Circuit, shots: int | None) -> float | None:
+    """Money for a circuit on the dearest service of a pool; None where none says. Raises as `cost`."""
+    found: list[float] = []
+    for far in crew.services.values():
+        try:
+            one = cost(far, circuit, 1, shots).total
+        except UnreachableError:
+            if len(crew.members) == 1:
+                raise
+            continue
+        found += [] if one is None else [one]
+    return max(found, default=None)
+
+
+def accept(place: Place | PoolPlace, circuits: int, each: float | None, *, yes: bool) -> None:
+    """Ask before so many circuits cost money. Raises ConfigError unless they may."""
+    if not (place.free or yes):
+        _ask("a cost that nobody says" if each is None else f"{each * circuits:,.2f} USD", place.title, at_most=True)
 
 
 def _ask(price: str, title: str, *, at_most: bool) -> None:

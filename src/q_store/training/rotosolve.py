@@ -113,6 +113,12 @@ class _Line:
         return loss, outputs, gradient
 
 
+def average_nodes(circuit: Circuit) -> float:
+    """Circuits a row and basis of a step, on average over the parameters; 0 where there are none."""
+    spectra = _spectra(Structure(circuit))
+    return sum(len(found.nodes) for _, found in spectra) / max(len(spectra), 1)
+
+
 @lru_cache(maxsize=16)
 def _spectra(structure: Structure) -> tuple[tuple[int, Spectrum], ...]:
     circuit: Circuit = structure.circuit

@@ -47,7 +47,7 @@ class TrainingSettings(BaseModel):
         optimise: whether adjacent rotations are merged, and rotations by nearly 0 left out of the result.
         gradient: `adjoint` (exact backends), `parameter_shift`, `finite_difference`, `spsa` or `random_shift`.
         difference_step: of finite differences; None for 0.01, with shots 0.1.
-        spsa_perturbation: c of SPSA, of the gradient and of the metric `spsa`. spsa_pairs: directions averaged, of both.
+        spsa_perturbation: c of SPSA, of the gradient and of the metric `spsa`. spsa_pairs: directions averaged.
         spsa_rows: rows of a batch that SPSA uses, drawn for each step; None for all.
         common_samples: both sides of an SPSA pair draw their samples alike.
         shift_parameters: parameters drawn for each step by `random_shift`.
@@ -167,8 +167,8 @@ class TrainingSettings(BaseModel):
             raise ConfigError(msg)
         if self.finish_iterations and (metric or self.gradient in {"spsa", "random_shift"}):
             what = f"metric={self.metric!r}" if metric else f"gradient={self.gradient!r}"
-            msg = f"expected finish_iterations=0 with {what}, got {self.finish_iterations}; L-BFGS needs the gradient itself"
-            raise ConfigError(msg)
+            msg = f"expected finish_iterations=0 with {what}, got {self.finish_iterations}"
+            raise ConfigError(f"{msg}; L-BFGS needs the gradient itself")
 
 
 def _refuse(settings: TrainingSettings, chosen: str, names: tuple[str, ...]) -> None:
