@@ -19,6 +19,7 @@ from q_store.gradients import ParameterShift
 from q_store.jobs import drive
 from q_store.models import zoo
 from q_store.training import CheckpointFile, CrossEntropy, LinearReadout, Objective, Trainer, TrainingSettings
+from q_store.training.cost import gradient_circuits, validations
 from q_store.training.depth import depth_at
 from q_store.training.state import TrainingState
 
@@ -332,6 +333,25 @@ def test_every_option_acts(name):
     found, _, after = fit(ansatz, **options.get(name, {"depth_schedule": name}))
     assert {job.circuit.digest for job in after.asked} != {job.circuit.digest for job in before.asked}
     assert np.array_equal(found.parameters, plain.parameters) is False
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"depth_schedule": "linear", "min_depth": 1},
+        {"depth_schedule": "grow"},
+        {"max_depth": 2},
+        {"optimise": True},
+        {},
+    ],
+    ids=str,
+)
+def test_circuits_are_known_beforehand(options):
+    options = {**options, "gradient": "parameter_shift"}
+    result, _, _ = fit(SO4, **options)
+    settings = TrainingSettings(epochs=10, batch_size=10, **options)
+    circuit = objective(SO4).circuit
+    assert gradient_circuits(settings, circuit, 20) + 8 * validations(settings, circuit) == result.circuits
 
 
 def test_a_fixed_depth_is_free():

@@ -14,7 +14,7 @@ from q_store.apps.result import DETAILS, parameters_sha256
 from q_store.apps.run_folder import CONFUSION, CURVE, RunFolder
 from q_store.apps.tally import Tally
 from q_store.models.metrics import confusion_matrix, wilson_interval
-from q_store.models.trained import Evaluation
+from q_store.models.trained import Evaluation, two_qubit_gates
 
 
 def measure(
@@ -40,7 +40,7 @@ def measure(
         "model": request.model,
         "seed": request.seed,
         "parameters": parts.model.parameters._asdict(),
-        "two_qubit_gates": parts.definition.two_qubit_gates._asdict(),
+        "two_qubit_gates": two_qubit_gates(parts.model.trained.objective.circuit)._asdict(),
         "accuracy": {name: each.accuracy for name, each in found.items()},
         "test_interval": list(wilson_interval(test.correct, test.rows)),
         "classical_control": compared,

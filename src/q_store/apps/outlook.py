@@ -25,7 +25,7 @@ from q_store.circuits.circuit import Circuit
 from q_store.circuits.native import Counts, Family, counts, to_native
 from q_store.circuits.observables import Observables
 from q_store.errors import ConfigError, UnreachableError
-from q_store.training.cost import gradient_circuits
+from q_store.training.cost import gradient_circuits, validations
 from q_store.training.settings import TrainingSettings
 from q_store.waiting import wait
 
@@ -59,7 +59,7 @@ def outlook(circuit: Circuit, observables: Observables, settings: TrainingSettin
     bases = len(measurement.plan(circuit, observables).settings)
     steps = settings.epochs * -(-train // settings.batch_size)
     gradient = gradient_circuits(settings, circuit, train, bases)
-    return Outlook(steps, gradient, settings.epochs * validation * bases, test * bases)
+    return Outlook(steps, gradient, validations(settings, circuit) * validation * bases, test * bases)
 
 
 def sent(circuit: Circuit, family: Family | None) -> Counts:

@@ -165,6 +165,21 @@ def depth_range(settings: TrainingSettings, circuit: Circuit) -> tuple[int, int]
     return lowest, highest
 
 
+def epoch_circuits(circuit: Circuit, settings: TrainingSettings) -> list[Circuit]:
+    """The circuit of every epoch, as far as it is known beforehand: without pruning.
+
+    Raises:
+        CircuitError, ConfigError: as `prepared`.
+    """
+    depths: list[int | None] = [settings.max_depth] * settings.epochs
+    if settings.depth_schedule != "fixed":
+        require_layers(circuit)
+        limits = depth_range(settings, circuit)
+        depths = [depth_at(settings.depth_schedule, e / settings.epochs, *limits) for e in range(settings.epochs)]
+    made = {depth: circuit if depth is None else truncated(circuit, depth) for depth in set(depths)}
+    return [merge(made[depth]) if settings.optimise else made[depth] for depth in depths]
+
+
 def silenced(vector: Reals, objective: Objective, settings: TrainingSettings) -> Reals:
     """The first vector; with `grow`, the parameters of layers that enter later are 0."""
     if settings.depth_schedule != "grow":
