@@ -189,6 +189,23 @@ def test_random_shift_runs_the_drawn_parameters_alone(oracle):
     np.testing.assert_allclose(found.gradient[drawn], 2 * whole[drawn], atol=1e-12)
 
 
+@pytest.mark.parametrize(("pairs", "shots"), [(1, None), (1, 40), (3, 40)])
+def test_spsa_leaves_parameters_alone_that_nothing_uses(backend, pairs, shots):
+    """Layers that are left out are such: what the others get, and how sure, is as if these were not there."""
+    wide = Circuit(1, 5, 0, (ry(theta(3), 0), rz(theta(0), 0), ry(theta(4), 0)))
+    narrow = Circuit(1, 3, 0, (ry(theta(1), 0), rz(theta(0), 0), ry(theta(2), 0)))
+    found = [
+        drive(SPSA(pairs=pairs).estimate(Problem(c, [z(0)], np.ones(c.n_params), None, np.ones_like, shots)), backend)
+        for c in (wide, narrow)
+    ]
+    assert (found[0].gradient[[1, 2]] == 0).all()
+    assert (found[0].variance[[1, 2]] == 0).all()
+    assert (found[0].gradient[[0, 3, 4]] != 0).all()
+    if pairs == 1 and shots is None:
+        slope = found[0].gradient[0] ** 2
+        np.testing.assert_allclose(found[0].variance[[0, 3, 4]], 2 / 3 * slope)
+
+
 def test_random_shift_passes_over_parameters_that_nothing_uses(oracle):
     circuit = Circuit(1, 5, 0, (ry(theta(3), 0),))
     found = drive(RandomShift().estimate(Problem(circuit, [z(0)], np.ones(5), None, np.ones_like)), oracle)

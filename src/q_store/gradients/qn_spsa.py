@@ -25,7 +25,7 @@ from q_store.errors import ConfigError
 from q_store.gradients.estimator import GradientEstimate, GradientEstimator, Memory, Problem, Reals, answered
 from q_store.gradients.metric import MetricEstimate, first_rows
 from q_store.gradients.natural import preconditioned, regularized
-from q_store.gradients.spsa import SPSA, directions
+from q_store.gradients.spsa import SPSA, circuit_directions
 from q_store.jobs import Array, Job, Steps
 
 METRIC = 14
@@ -93,7 +93,8 @@ class QNSPSA:
         used = first_rows(problem, self.rows)
         circuit, data = overlap(used.circuit, used.data)
         size = used.circuit.n_params
-        first, second = directions([used.seed, METRIC], 2 * self.pairs, size).reshape(2, self.pairs, size)
+        both = circuit_directions([used.seed, METRIC], 2 * self.pairs, used.circuit)
+        first, second = both.reshape(2, self.pairs, size)
         moves = _FIRST[:, None] * first[:, None] + _SECOND[:, None] * second[:, None]
         there = (used.params + self.perturbation * moves).reshape(-1, size)
         params = np.concatenate([np.broadcast_to(used.params, there.shape), there], axis=1)

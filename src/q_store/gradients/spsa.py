@@ -10,9 +10,13 @@ Cotangents are taken once, at the average of all f+ and f-, so a readout learns 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
+from q_store.circuits.circuit import Circuit
+from q_store.circuits.structure import Structure
 from q_store.errors import ConfigError
 from q_store.gradients.contraction import bases, contracted, measured
 from q_store.gradients.estimator import GradientEstimate, Problem, Reals
@@ -23,7 +27,7 @@ DIRECTIONS, ROWS = 11, 12
 
 @dataclass(frozen=True, slots=True)
 class SPSA:
-    """See the module. 2 `pairs` circuits a row.
+    """See the module. 2 `pairs` circuits a row. P counts the parameters that a gate uses; the others have gradient 0.
 
     Attributes:
         perturbation: c, in the unit of the parameters.
@@ -57,7 +61,7 @@ class SPSA:
     def estimate(self, problem: Problem) -> Steps[GradientEstimate]:
         """The plan: all circuits at once."""
         problem = sampled_rows(problem, self.rows, problem.seed)
-        deltas = directions([problem.seed, DIRECTIONS], self.pairs, problem.circuit.n_params)
+        deltas = circuit_directions([problem.seed, DIRECTIONS], self.pairs, problem.circuit)
         outcomes = yield self._jobs(problem, deltas)
         values = self._sides(problem, [measured(problem).values(outcome) for outcome in outcomes])
         average = values.mean(axis=(1, 2))
@@ -71,7 +75,7 @@ class SPSA:
             self._variance(each, noisy),
             2 * self.pairs * problem.rows * bases(problem),
             sum(outcome.shots_paid for outcome in outcomes),
-            noisy * deltas.shape[1] / self.pairs,
+            noisy * np.count_nonzero(deltas[0]) / self.pairs,
         )
 
     def _jobs(self, problem: Problem, deltas: Reals) -> list[Job]:
@@ -109,14 +113,27 @@ class SPSA:
         if self.pairs > 1:
             spread: Reals = ((each - each.mean(axis=0)) ** 2).sum(axis=0)
             return np.asarray(spread / (self.pairs * (self.pairs - 1)))
-        size = each.shape[1]
-        total = (size - 1) * float(each[0] @ each[0]) / max(size, 1) + shot_noise
-        return np.full(size, total / max(size, 1))
+        used = each[0] != 0
+        size = max(np.count_nonzero(used), 1)
+        total = (size - 1) * float(each[0] @ each[0]) / size + shot_noise
+        return np.where(used, total / size, 0.0)
 
 
 def directions(seed: list[int], number: int, size: int) -> Reals:
     """[number, size] of +-1, each with probability 1/2."""
     return np.asarray(2.0 * np.random.default_rng(seed).integers(0, 2, (number, size)) - 1.0, dtype=float)
+
+
+def circuit_directions(seed: list[int], number: int, circuit: Circuit) -> Reals:
+    """`directions` of its parameters, [number, P]; 0 for those that no gate uses."""
+    return np.asarray(directions(seed, number, circuit.n_params) * _used(Structure(circuit)))
+
+
+@lru_cache(maxsize=64)
+def _used(structure: Structure) -> npt.NDArray[np.bool_]:
+    out = np.zeros(structure.circuit.n_params, dtype=bool)
+    out[[i for op in structure.circuit.ops for angle in op.angles for i in angle.params]] = True
+    return out
 
 
 def sampled_rows(problem: Problem, rows: int | None, seed: int) -> Problem:
