@@ -17,11 +17,8 @@ OPTIONS = (*KNOWN, *COUNTS, "prune", "optimise")
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a schedule that is not known, a fidelity out of range, or a recipe beside them."""
+    """Raise ConfigError for a schedule that is not known, or a fidelity out of range."""
     given = [name for name in OPTIONS if options.get(name) is not None]
-    if given and options.get("recipe") is not None:
-        option = given[0].replace("_", "-")
-        raise ConfigError(f"expected --recipe or --{option}, got both; a recipe has circuits and shots of its own")
     for name, known in KNOWN.items():
         if name in given and options[name] not in known:
             option = name.replace("_", "-")
