@@ -31,6 +31,8 @@ from typing import Any, Protocol
 SHARES = ("client", "network", "queue", "execution", "poll", "rest")
 HERE = "this machine"
 """The backend of what is no remote job's."""
+BEFORE, AFTER = "before", "after"
+"""Names of what is before the first step, and after the last."""
 _OURS = (("begun", "client"), ("written", "rest"), ("sent", "network"))
 _BEHIND = (("asked", "network"), ("fetched", "client"))
 
@@ -116,7 +118,10 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Of a run: the whole, by backend, by step (also `before` the first and `after` the last), and sums of jobs."""
+    """Of a run: the whole, by backend, by step, and sums of jobs.
+
+    Steps are named by their numbers, `finish 3` in the stage of that name; `before` the first and `after` the last.
+    """
 
     run: Part
     backends: Sequence[Part]
@@ -294,21 +299,23 @@ def _windows(told: Sequence[Told]) -> list[tuple[str, float, float]]:
     """(name, begin, end) of the steps and of what is between them, one behind the other; processes apart."""
     windows: list[tuple[str, float, float]] = []
     begin: float | None = None
-    last = 0.0
+    last, stage = 0.0, ""
     for each in told:
         if begin is None or each.kind == "ProcessStarted":
             if begin is not None and last > begin:
-                windows.append(("after", begin, last))
+                windows.append((AFTER, begin, last))
             begin = each.time
         last = max(each.time, begin)
         if each.kind == "RunStarted" and last > begin:
-            windows.append(("before", begin, last))
+            windows.append((BEFORE, begin, last))
             begin = last
+        if each.kind == "StageStarted":
+            stage = "finish " if each.values["stage"] == "finish" else ""
         if each.kind == "StepDone":
-            windows.append((str(each.values["step"]), begin, last))
+            windows.append((f"{stage}{each.values['step']}", begin, last))
             begin = last
     if begin is not None and last > begin:
-        windows.append(("after", begin, last))
+        windows.append((AFTER, begin, last))
     return windows
 
 

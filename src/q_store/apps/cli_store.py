@@ -34,8 +34,20 @@ def runs(store: StorePath = None, json: Json = False) -> None:
     show_runs(store, as_json=json)
 
 
-def show(name: Id, store: StorePath = None, json: Json = False) -> None:
+def show(
+    name: Id,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", metavar="", help="Where the time of a run went: ID, or its folder.")
+    ] = False,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
     """Say all that is known of the run or job ID, and what to do about it."""
+    if ledger:
+        from q_store.apps.ledger_view import show as show_ledger
+
+        show_ledger(store, name, as_json=json)
+        return
     from q_store.apps.listing import show_one
 
     show_one(store, name, as_json=json)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from q_store.errors import ConfigError, RunError, suggestion
 from q_store.events import Event, RunHeld, RunReleased, RunStopped, Sink, StepDone
@@ -156,3 +156,10 @@ class Heeding:
         """Run jobs in the caller, after having waited or stopped. Raises KeyboardInterrupt."""
         self._control.heed()
         return run_all(self._executor, jobs)
+
+    async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The same in a coroutine, which is held as a whole."""
+        self._control.heed()
+        either: Any = self._executor
+        found: list[Outcome] = await either.run_async(jobs)
+        return found

@@ -25,6 +25,7 @@ from q_store.waiting import wait
 
 if TYPE_CHECKING:
     from q_store.apps.train import Options
+    from q_store.apps.watching import Watching
 
 ALONE = PoolSettings()
 """How a service decides that is no pool."""
@@ -40,8 +41,10 @@ class Far:
 
 
 @contextmanager
-def connected(folder: RunFolder, request: Request, options: Options, console: Console, stake: Stake) -> Iterator[Far]:
-    """The pool of a run for as long as the block lasts, with its record in the store.
+def connected(
+    folder: RunFolder, request: Request, options: Options, console: Console, stake: Stake, *, watching: Watching
+) -> Iterator[Far]:
+    """The pool of a run for as long as the block lasts, with its record in the store, watched.
 
     Raises as `members.crew` and `record.recorded`.
     """
@@ -61,8 +64,9 @@ def connected(folder: RunFolder, request: Request, options: Options, console: Co
             settings=_settings(request, options),
             budget=_caps(request, options),
             first_job=record.first_job,
-            sinks=[_said(console)],
+            sinks=[_said(console), watching.history],
         )
+        watching.budget(_caps(request, options))
         try:
             yield Far(found, Tally(pool), record.sink(lambda: pool.next_job))
         finally:

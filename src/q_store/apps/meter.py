@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from q_store.events import JobSum
 from q_store.jobs import Array, Capabilities, Job, Outcome, SyncExecutor
 
 
@@ -17,6 +18,8 @@ class Meter:
 
     def __init__(self, backend: SyncExecutor) -> None:
         self._backend = backend
+        self.jobs: JobSum | None = None
+        """Hears of every job, where somebody watches."""
         self.kernel_seconds = 0.0
         self.samples = 0
 
@@ -30,7 +33,7 @@ class Meter:
         pullback = job.pullback
         if pullback is None:
             outcome = self._backend.run(job)
-            self.kernel_seconds += outcome.seconds
+            self._count(outcome, outcome.seconds)
             return outcome
         outside = 0.0
 
@@ -42,6 +45,11 @@ class Meter:
             return cotangents
 
         outcome = self._backend.run(replace(job, pullback=timed))
-        self.kernel_seconds += outcome.seconds - outside
+        self._count(outcome, outcome.seconds - outside)
         self.samples += outcome.rows
         return outcome
+
+    def _count(self, outcome: Outcome, seconds: float) -> None:
+        self.kernel_seconds += seconds
+        if self.jobs:
+            self.jobs.ran(self.capabilities.name, outcome.rows, seconds)

@@ -30,6 +30,7 @@ from q_store.pool.settings import BUY, WAIT
 if TYPE_CHECKING:  # they load SciPy
     from q_store.apps.assemble import Assembly
     from q_store.apps.far import Far
+    from q_store.apps.watching import Watching
 
 RUNS = Path("runs")
 """Where run folders go that are given no place."""
@@ -77,8 +78,10 @@ def train(options: Options, clock: Clock) -> int:
     try:
         finished = folder.finished
         if not finished:
-            with _resumable(folder, new=new) as stake:
-                _run(folder, request, options, clock, console, stake=stake)
+            from q_store.apps.watching import watched
+
+            with _resumable(folder, new=new) as stake, watched(folder, console) as watching:
+                _run(folder, request, options, clock, console, stake=stake, watching=watching)
         _report(folder, console, as_json=options.json, again=finished)
     except KeyboardInterrupt:  # `_resumable` has said so
         raise SystemExit(INTERRUPTED) from None
@@ -180,25 +183,40 @@ def _resumable(folder: RunFolder, *, new: bool) -> Iterator[Stake]:
 
 
 def _run(
-    folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console, *, stake: Stake
+    folder: RunFolder,
+    request: Request,
+    options: Options,
+    clock: Clock,
+    console: Console,
+    *,
+    stake: Stake,
+    watching: Watching,
 ) -> None:
     if not request.place.remote:
-        _through(folder, request, options, clock, console)
+        _through(folder, request, options, clock, console, watching=watching)
         return
     from q_store.apps.far import connected
 
-    with connected(folder, request, options, console, stake) as far:
-        _through(folder, request, options, clock, console, far=far)
+    with connected(folder, request, options, console, stake, watching=watching) as far:
+        _through(folder, request, options, clock, console, watching=watching, far=far)
 
 
 def _through(
-    folder: RunFolder, request: Request, options: Options, clock: Clock, console: Console, *, far: Far | None = None
+    folder: RunFolder,
+    request: Request,
+    options: Options,
+    clock: Clock,
+    console: Console,
+    *,
+    watching: Watching,
+    far: Far | None = None,
 ) -> None:
     from q_store.apps.assemble import assemble
     from q_store.apps.measure import measure
 
     with busy(console, f"{request.title}: reading the data, making the engine ready (the first time takes longest)"):
         parts = assemble(request, clock, far.tally if far else None)
+    watching.meter(parts.meter)
     config = folder.config
     _check_data(config, parts, folder)
     if far:
@@ -207,7 +225,7 @@ def _through(
         announce(far.crew, request.place, parts, console, yes=options.yes)
     folder.write_config({**config, "request": request.config(), "resolved": parts.resolved()})
     with clock.stage("train"):
-        _fit(folder, parts, console, request, [] if far is None else [far.sink])
+        _fit(folder, parts, console, request, [*([] if far is None else [far.sink]), *watching.sinks])
     parts.model.save(folder.model)
     with busy(console, "measuring" + (" and training the classical control" if options.control else "")):
         result = measure(folder, parts, request, clock, far.tally if far else None, control=options.control)
