@@ -426,3 +426,28 @@ def test_nothing_warns_in_a_plain_training():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         asyncio.run(QuantumTrainer(TrainingConfig(epochs=1)).train(QuantumModel(2, 2, depth=1), batch(2, 2, 2)))
+
+
+@pytest.mark.filterwarnings("ignore:Aer finds no GPU")
+def test_qiskit_s_simulator_trains_too(wire):
+    pytest.importorskip("qiskit_aer")
+    trainer = QuantumTrainer(TrainingConfig(quantum_sdk="qiskit", epochs=1, gradient_method="spsa"))
+    asyncio.run(trainer.train(QuantumModel(2, 2, depth=1), batch(2, 2, 2)))
+    assert trainer.usage.backends["qiskit_aer-1"]["answered"] == 4
+    assert not wire.jobs
+
+
+def test_more_steps_make_a_better_classifier_of_images():
+    from q_store import QuantumFashionClassifier
+    from q_store.models.fashion_mnist import load_bundled
+
+    images = load_bundled()
+    names = {"epochs": 4, "learning_rate": 0.05, "gradient_clip_value": 5, "shots_per_circuit": None, "batch_size": 50}
+    trainer = QuantumTrainer(TrainingConfig(gradient_method="parameter_shift", **names))
+    model = QuantumFashionClassifier()
+    part = images.train.x[:500], images.train.y[:500]
+    history = asyncio.run(trainer.train(model, part, (images.test.x[:300], images.test.y[:300])))
+    assert history[-1].accuracy > 0.4
+    assert history[-1].accuracy > history[0].accuracy
+    found = asyncio.run(model.forward(images.test.x[:300], shots=None)).argmax(axis=1)
+    assert np.mean(found == images.test.y[:300]) == pytest.approx(history[-1].accuracy)
