@@ -188,16 +188,28 @@ def test_another_executor_may_be_set():
     assert layer.gradient == "adjoint"
 
 
+@pytest.mark.parametrize(("shots", "step"), [(None, 0.01), (20, 0.3)])
+def test_steps_of_differences_and_stored_samples(shots, step):
+    """Differences of samples need long steps; samples are new, so none that a pool has stored may answer."""
+    executor = Remote()
+    layer = Layer(CIRCUIT, executor=executor, gradient="finite_difference", shots=shots)
+    layer(torch.zeros(1, 2)).sum().backward()
+    values, moved = executor.jobs
+    assert {values.reuse, moved.reuse} == {shots is None}
+    np.testing.assert_allclose(np.ptp(moved.params, axis=0), 2 * step)
+
+
 class Remote:
     """The local engine, asynchronous and without derivatives."""
 
     capabilities = Capabilities("remote", frozenset({Output.EXPECTATION}), 4)
 
     def __init__(self):
-        self.inner = LocalBackend()
+        self.inner, self.jobs = LocalBackend(), []
 
     async def run_async(self, jobs):
         await asyncio.sleep(0)
+        self.jobs += jobs
         assert all(job.output is Output.EXPECTATION for job in jobs)
         return [self.inner.run(job) for job in jobs]
 
