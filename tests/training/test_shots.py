@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from q_store import events
+from q_store.backends.ionq import IonQBackend, IonQSettings
 from q_store.backends.local import LocalBackend
 from q_store.errors import ConfigError
 from q_store.gradients import SPSA, ParameterShift
 from q_store.jobs import drive
+from q_store.pool.membership import together
 from q_store.training import CheckpointFile, Trainer, TrainingSettings
 from q_store.training.shots import (
     WINDOW,
@@ -346,6 +349,18 @@ def test_the_rule_is_the_one_that_the_settings_ask_for():
     measured = TrainingSettings(**SHIFT, shot_schedule="variance", min_shots=10, max_shots=300, noise_share=0.2)
     assert shot_rule(measured) == Variance(Bounds(10, 100, 300), 0.2)
     assert shot_rule(measured, 64) == Variance(Bounds(64, 100, 300), 0.2)
+
+
+@pytest.mark.parametrize(("debiasing", "least"), [(True, 500), (False, 1)])
+def test_debiasing_has_a_threshold_which_a_pool_passes_on(backend, debiasing, least):
+    backend_of_pool = IonQBackend(
+        IonQSettings(key="k", url="http://ionq.test/v0.4", backend="qpu.forte-1", debiasing=debiasing)
+    )
+    assert backend_of_pool.capabilities.least_shots == least
+    members = [
+        SimpleNamespace(backend=each, spec=SimpleNamespace(outputs=set())) for each in (backend_of_pool, backend)
+    ]
+    assert together(members).least_shots == least
 
 
 def test_the_local_backend_knows_that_shots_matter():
