@@ -1,7 +1,8 @@
 """The command line: `q-store train`, `evaluate`, `predict` and `models`.
 
-The commands around IonQ are in `cli_ionq`, those around the store in `cli_store`. Options are read here and nothing
-else; what is heavy is imported inside the commands, so that `q-store --help` and `q-store models` answer at once.
+The commands around IonQ are in `cli_ionq`, those around the store in `cli_store`, those that show runs in `cli_watch`.
+Options are read here and nothing else; what is heavy is imported inside the commands, so that `q-store --help` and
+`q-store models` answer at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Annotated
 import typer
 
 from q_store import __version__
-from q_store.apps import cli_ionq, cli_store, options
+from q_store.apps import cli_ionq, cli_store, cli_watch, options
 from q_store.apps.clock import Clock, process_age
 from q_store.apps.guard import guard, heed_termination, settle
 
@@ -113,6 +114,7 @@ def models(json: options.Json = False) -> None:
 
 cli_ionq.add_to(app)
 cli_store.add_to(app)
+cli_watch.add_to(app)
 
 
 def _version(value: bool) -> None:

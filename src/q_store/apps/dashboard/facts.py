@@ -1,0 +1,77 @@
+"""What the folder of a run says of it beside its events; nothing of it names a file or a key."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from q_store.apps.control import asked
+from q_store.apps.run_folder import CONFIG, RESULT
+
+ASKED = (
+    "model", "seed", "epochs", "rows", "batch_size", "shots", "finish", "recipe", "backend", "target", "gateset",
+    "noise", "shot_schedule", "depth_schedule", "prune",
+)  # fmt: skip
+MEASURED = ("accuracy", "test_interval", "two_qubit_gates", "parameters")
+
+
+class Facts:
+    """Reads the small files of a run folder again when they change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._config: dict[str, Any] = {}
+        self._result: dict[str, Any] = {}
+
+    def look(self) -> dict[str, Any]:
+        """The sections `run` and `result`."""
+        self._config = self._changed(CONFIG) or self._config
+        self._result = self._changed(RESULT) or self._result
+        request = self._config.get("request")
+        request = request if isinstance(request, dict) else {}
+        run = {name: request[name] for name in ASKED if isinstance(request.get(name), str | int | float)}
+        data = str(request.get("data", ""))
+        found = {name: self._result[name] for name in MEASURED if name in self._result}
+        control = self._result.get("classical_control")
+        if isinstance(control, dict):
+            found["control"] = control.get("test_accuracy")
+        return {
+            "run": {
+                "name": self._folder.resolve().name,
+                **run,
+                "data": Path(data).name,
+                "version": str(self._config.get("q_store", "")),
+                "alive": held(self._folder),
+                "wanted": asked(self._folder),
+            },
+            "result": found,
+        }
+
+    def _changed(self, name: str) -> dict[str, Any]:
+        """What is in a file; empty where it is as it was, absent, or damaged."""
+        path = self._folder / name
+        with suppress(OSError, ValueError, RecursionError):
+            stat = path.stat()
+            mark = (stat.st_mtime_ns, stat.st_size)
+            if self._seen.get(name) != mark:
+                self._seen[name] = mark
+                value = json.loads(path.read_bytes())
+                return value if isinstance(value, dict) else {}
+        return {}
+
+
+def held(folder: Path) -> bool | None:
+    """Whether a process works in the folder, by its lock; None where the system does not tell (not Linux).
+
+    Reads the system's list: to try the lock would take it from a training that starts at this moment.
+    """
+    try:
+        stat = folder.stat()
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    own = f"{stat.st_ino}"
+    return any(" FLOCK " in line and line.split()[5].rpartition(":")[2] == own for line in lines if "->" not in line)

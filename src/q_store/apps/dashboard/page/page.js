@@ -1,0 +1,135 @@
+// The page of a run: hears what is new over one connection, which the browser makes again when it breaks.
+import { draw } from "./charts.js";
+import { clock, percent, short, span } from "./text.js";
+
+const byId = (id) => document.getElementById(id);
+let known = { curves: {} };
+let due = false;
+
+const source = new EventSource("events");
+source.onopen = () => { byId("link").textContent = ""; };
+source.onerror = () => { byId("link").textContent = "connection lost, trying again"; };
+source.onmessage = (event) => {
+  const news = JSON.parse(event.data);
+  if (news.whole) known = { curves: {} };
+  for (const [name, { names, at, rows }] of Object.entries(news.curves)) {
+    const curve = (known.curves[name] ??= { names, rows: [] });
+    curve.rows.length = at;
+    curve.rows.push(...rows);
+  }
+  delete news.curves;
+  Object.assign(known, news);
+  if (!due) { due = true; requestAnimationFrame(show); }
+};
+
+function show() {
+  due = false;
+  const { run, progress, result, trouble, decisions } = known;
+  head(run, progress);
+  figures(progress, result);
+  log(decisions);
+  draw(known.curves);
+  byId("trouble").hidden = !trouble.text && !trouble.damaged;
+  byId("trouble").textContent = trouble.text || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
+}
+
+function standing(run, progress) {
+  const status = progress.status;
+  if (run.alive === false) {
+    if (["completed", "failed", "paused", "stopped"].includes(status)) return status;
+    return known.result.accuracy ? "completed" : status ? "interrupted" : "not running";
+  }
+  if (run.wanted === "stop") return "stopping";
+  if (run.wanted === "pause") return status === "held" ? "held" : "pausing";
+  return status || "starting";
+}
+
+function head(run, progress) {
+  const now = standing(run, progress);
+  document.title = `${run.name} · ${now}`;
+  byId("name").textContent = run.name;
+  byId("asked").textContent = [run.model, run.data, run.seed === undefined ? "" : `seed ${run.seed}`, run.recipe, run.target, run.noise]
+    .filter(Boolean).join(" · ");
+  const pill = byId("status");
+  pill.textContent = now;
+  pill.className = `pill ${now === "interrupted" ? "failed" : now}`;
+  byId("controls").hidden = run.alive !== true;
+  byId("pause").textContent = run.wanted === "pause" ? "Resume" : "Pause";
+  byId("pause").disabled = byId("stop").disabled = run.wanted === "stop";
+}
+
+function figures(p, result) {
+  const share = p.steps ? Math.min(1, p.stage === "finish" ? 1 : p.step / p.steps) : 0;
+  const bar = byId("bar");
+  bar.firstElementChild.style.width = `${100 * share}%`;
+  bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+  const left = p.pace && p.steps && p.stage !== "finish" ? (p.steps - p.step) / p.pace : null;
+  const rows = [
+    [p.stage === "finish" ? "Evaluation of the finish" : "Step", short(p.step), p.steps && p.stage !== "finish" ? `of ${short(p.steps)}` : ""],
+    ["Epoch", short(p.epoch), p.epochs ? `of ${short(p.epochs)}` : ""],
+    ["Loss", short(lastOf("steps", "loss") ?? p.train_loss), p.validation_loss === null ? "" : `validation ${short(p.validation_loss)}`],
+    ["Validation accuracy", percent(p.validation_accuracy), p.validation_rows ? `${short(p.validation_rows)} rows` : ""],
+    known.run.alive === false
+      ? ["Time", span(p.seconds), "of the training"]
+      : ["Pace", p.pace ? `${short(p.pace)} steps/s` : "–", left > 0 ? `${span(left)} left` : ""],
+    ["Circuits", short(p.circuits), p.shots ? `${short(p.shots)} shots` : "exact values"],
+    ["Parameters", short(p.parameters || null), ""],
+  ];
+  if (result.accuracy) {
+    const [low, high] = result.test_interval ?? [];
+    rows.push(["Test accuracy", percent(result.accuracy.test), low === undefined ? "" : `95 %: ${percent(low)} to ${percent(high)}`]);
+    rows.push(["Training accuracy", percent(result.accuracy.train), ""]);
+    if (result.control !== null && result.control !== undefined) rows.push(["Classical control", percent(result.control), "test accuracy"]);
+  }
+  fill(byId("figures"), rows, ([name, value, note]) => {
+    const box = document.createElement("div");
+    const [dt, dd, small] = ["dt", "dd", "small"].map((tag) => document.createElement(tag));
+    dt.textContent = name;
+    dd.textContent = value;
+    small.textContent = note;
+    if (note) dd.append(small);
+    box.append(dt, dd);
+    return box;
+  });
+}
+
+function lastOf(curve, name) {
+  const found = known.curves[curve];
+  return found?.rows.length ? found.rows.at(-1)[found.names.indexOf(name) + 1] : null;
+}
+
+/** Replace the children, unless nothing changed. */
+function fill(parent, rows, make) {
+  const key = JSON.stringify(rows);
+  if (parent.dataset.key === key) return;
+  parent.dataset.key = key;
+  parent.replaceChildren(...rows.map(make));
+}
+
+function log({ all, last }) {
+  byId("s-decisions").hidden = !last.length;
+  byId("decisions-count").textContent = all > last.length ? `The last ${last.length} of ${short(all)}.` : "";
+  fill(byId("decisions"), last.toReversed(), ({ time, text }) => {
+    const item = document.createElement("li");
+    const at = document.createElement("time");
+    at.textContent = clock(time);
+    item.append(at, document.createTextNode(text));
+    return item;
+  });
+}
+
+async function want(wanted) {
+  const answer = await fetch("control", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ wanted }),
+  }).catch(() => null);
+  if (answer?.ok) return;
+  byId("trouble").hidden = false;
+  byId("trouble").textContent = answer ? (await answer.text()).trim() : "The dashboard cannot be reached; nothing was changed.";
+}
+
+byId("pause").addEventListener("click", () => want(known.run.wanted === "pause" ? "run" : "pause"));
+byId("stop").addEventListener("click", () => byId("ask-stop").showModal());
+byId("ask-stop").addEventListener("close", () => {
+  if (byId("ask-stop").returnValue === "stop") want("stop");
+  byId("ask-stop").returnValue = "";
+});

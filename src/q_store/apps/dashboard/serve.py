@@ -1,0 +1,114 @@
+"""`q-store dashboard`: finds the run and a port, prints the link, serves until Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+import socket
+from contextlib import closing, suppress
+from pathlib import Path
+
+import uvicorn
+from rich.console import Console
+
+from q_store.apps.dashboard.app import application
+from q_store.apps.dashboard.security import LOCAL
+from q_store.apps.history import EVENTS, History
+from q_store.apps.progress import plain
+from q_store.apps.run_folder import CONFIG, RunFolder
+from q_store.apps.train import RUNS
+from q_store.errors import ConfigError, RunError
+
+PORT, HOST = 8080, "127.0.0.1"
+TRIED = 100
+"""Ports behind a taken one that are looked at for a free one."""
+
+
+def dashboard(run: Path | None, host: str = HOST, port: int = PORT) -> None:
+    """Run the command until it is interrupted.
+
+    Raises RunError where there is no such run or its events are of another version, ConfigError for a port or a host
+    that cannot be had.
+    """
+    folder = RunFolder.find(latest() if run is None else run).path
+    _ = RunFolder(folder).config, History(folder).header  # says so here where another version wrote them
+    console = Console()
+    with closing(listen(host, port)) as listening:
+        own = listening.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        plain(console, f"{folder.name}: {link(host, own, token)}")
+        plain(
+            console,
+            "Open the link in a browser; it holds the key to this page. Ctrl-C ends the dashboard, not the run.",
+        )
+        with suppress(KeyboardInterrupt):
+            server(application(folder, token, host, own)).run(sockets=[listening])
+    plain(console, "ended")
+
+
+def latest(runs: Path = RUNS) -> Path:
+    """The run that something happened in last. Raises RunError where there is none."""
+    found = [each.parent for each in runs.glob(f"*/{CONFIG}")]
+    if not found:
+        raise RunError(f"expected a run below {runs}, got none; give the folder of one: q-store dashboard RUN")
+    return max(found, key=lambda each: max(_changed(each / EVENTS), _changed(each / CONFIG)))
+
+
+def link(host: str, port: int, token: str) -> str:
+    """What the user opens."""
+    shown = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  # asked for
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={token}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError, which names the next free port where that one is taken."""
+    if not 0 <= port < 65_536:
+        raise ConfigError(f"expected --port from 0 to 65535, got {port}; 0 takes any free one")
+    try:
+        return _opened(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            free = _free(host, port)
+            remedy = f"the next free one: --port {free}" if free else "choose another one, or 0 for any"
+            raise ConfigError(f"expected a free port, got {port}, which another program uses; {remedy}") from None
+        if error.errno == errno.EACCES:
+            raise ConfigError(f"expected --port that you may open, got {port}; choose one above 1023") from None
+        reason = error.strerror or error
+        raise ConfigError(f"expected an address of this machine, got {host!r} ({reason}); use {LOCAL[0]}") from None
+
+
+def _opened(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address, family=family)
+
+
+def _free(host: str, port: int) -> int | None:
+    for other in range(port + 1, min(port + TRIED, 65_536)):
+        with suppress(OSError), _opened(host, other):
+            return other
+    return None
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def server(app: object) -> uvicorn.Server:
+    """What serves the application: says nothing on its own, and ends at once though readers hang on."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # its lines would hold the token
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)

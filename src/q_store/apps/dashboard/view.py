@@ -1,0 +1,152 @@
+"""What the page shows of a run, from its events one by one; its size does not grow with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from q_store.apps.dashboard.curve import Curve
+from q_store.apps.dashboard.wording import decision
+from q_store.apps.history import Entry
+
+RECENT = 30.0
+"""Seconds over which the pace is taken."""
+KEPT = 200
+"""Decisions that are shown."""
+FINISH = "finish"
+
+
+class View:
+    """What is known after the events so far.
+
+    Attributes:
+        steps: x is the number of the step; evaluations of the finish are counted on. epochs: x is the last step.
+        number: of the last event. time: of it, seconds since 1970.
+    """
+
+    def __init__(self) -> None:
+        self.steps = Curve(
+            {
+                "loss": "mean", "gradient_norm": "mean", "gradient_error": "mean", "learning_rate": "last",
+                "depth": "last", "shots": "last",
+            }
+        )  # fmt: skip
+        self.epochs = Curve(
+            {"train_loss": "mean", "validation_loss": "mean", "validation_accuracy": "mean", "trained_accuracy": "mean"}
+        )
+        self.number, self.time = 0, 0.0
+        self.status, self.reason = "", ""
+        self._plan: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}
+        self._epoch: dict[str, Any] = {}
+        self._stage, self._x, self._offset = "epochs", 0, 0
+        self._pace: deque[tuple[float, int]] = deque(maxlen=512)
+        self._decisions: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._decided = 0
+        self._takers: dict[str, Callable[[Entry], None]] = {
+            "RunStarted": self._run_started,
+            "StageStarted": self._stage_started,
+            "StepDone": self._step_done,
+            "EpochDone": self._epoch_done,
+            "RunFinished": self._run_finished,
+            "ProcessStarted": self._process_started,
+            "ProcessEnded": self._process_ended,
+            "RunHeld": self._held,
+            "RunReleased": self._released,
+            "RunStopped": self._stopped,
+        }
+
+    def take(self, entry: Entry) -> None:
+        """Take in the next event."""
+        self.number, self.time = entry.number, entry.time
+        taker = self._takers.get(entry.kind)
+        if taker is not None:
+            taker(entry)
+        text = decision(entry.kind, entry.values)
+        if text:
+            self._decided += 1
+            self._decisions.append({"number": entry.number, "time": entry.time, "text": text})
+
+    def sections(self) -> dict[str, Any]:
+        """Everything but the curves, as JSON."""
+        return {
+            "progress": {**self._progress(), "status": self.status, "reason": self.reason},
+            "decisions": {"all": self._decided, "last": list(self._decisions)},
+        }
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "step": self._x - self._offset,
+            "stage": self._stage,
+            "steps": self._plan.get("steps"),
+            "epochs": self._plan.get("epochs"),
+            "rows": self._plan.get("rows"),
+            "validation_rows": self._plan.get("validation_rows"),
+            "parameters": self._plan and self._plan["circuit_parameters"] + self._plan["readout_parameters"],
+            "epoch": self._last.get("epoch") or self._epoch.get("epoch"),
+            "circuits": self._last.get("circuits"),
+            "shots": self._last.get("shots"),
+            "pace": self._rate(),
+            "time": self.time,
+            **{name: self._epoch.get(name) for name in ("seconds", *self.epochs.names)},
+        }
+
+    def _rate(self) -> float | None:
+        """Steps a second."""
+        if len(self._pace) < 2:
+            return None
+        (began, first), (ended, last) = self._pace[0], self._pace[-1]
+        return (last - first) / (ended - began) if ended > began else None
+
+    def _run_started(self, entry: Entry) -> None:
+        self._plan = dict(entry.values)
+        first = int(entry.values.get("first_step", 0))
+        for curve in (self.steps, self.epochs):
+            curve.drop_after(first)
+        self._stage, self._x, self._offset = "epochs", first, 0
+        self._pace.clear()
+        self.status = "running"
+
+    def _stage_started(self, entry: Entry) -> None:
+        self._stage = str(entry.values["stage"])
+        self._offset = self._x if self._stage == FINISH else 0
+        self._pace.clear()
+
+    def _step_done(self, entry: Entry) -> None:
+        values = entry.values
+        self._last = dict(values)
+        self._x = self._offset + int(values["step"])
+        while self._pace and entry.time - self._pace[0][0] > RECENT:
+            self._pace.popleft()
+        self._pace.append((entry.time, self._x))
+        names = ("loss", "gradient_norm", "gradient_error", "learning_rate", "depth", "shots_each")
+        self.steps.add(self._x, [values.get(name) for name in names])
+
+    def _epoch_done(self, entry: Entry) -> None:
+        self._epoch = dict(entry.values)
+        x = max(self._x, 1)
+        if self.epochs.rows and (self.epochs.rows[-1][0] or 0) >= x:  # a training that tells no steps
+            x = int(self.epochs.rows[-1][0] or 0) + 1
+        self.epochs.add(x, [entry.values.get(name) for name in self.epochs.names])
+
+    def _process_started(self, _entry: Entry) -> None:
+        self.status, self.reason = "running", ""
+
+    def _process_ended(self, entry: Entry) -> None:
+        self.status, self.reason = str(entry.values["status"]), str(entry.values.get("reason", ""))
+
+    def _run_finished(self, entry: Entry) -> None:
+        self._last = {**self._last, **{name: entry.values[name] for name in ("circuits", "shots")}}
+        self._epoch = {**self._epoch, "seconds": entry.values["seconds"]}
+        self.status = "measuring"
+
+    def _held(self, _entry: Entry) -> None:
+        self.status = "held"
+        self._pace.clear()
+
+    def _released(self, _entry: Entry) -> None:
+        self.status = "running"
+
+    def _stopped(self, _entry: Entry) -> None:
+        self.status = "stopping"
