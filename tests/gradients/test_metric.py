@@ -157,6 +157,12 @@ def test_angles_that_are_multiplied_by_data(backend):
     np.testing.assert_allclose(found, measured("full", circuit, [0.3, 0.4], backend, data).matrix, atol=1e-12)
 
 
+def test_an_angle_of_twice_the_parameter_has_four_times_the_metric(backend):
+    circuit = Circuit.build(2, [ry(theta(0) * 2, 0), ry(theta(1) - theta(0), 1)])
+    for kind, expected in (("block", [[5, -1], [-1, 1]]), ("diagonal", [[5, 0], [0, 1]])):
+        np.testing.assert_allclose(measured(kind, circuit, [0.3, 0.4], backend).matrix, expected, atol=1e-12)
+
+
 def test_the_first_rows_are_the_ones(backend):
     circuit = Circuit.build(1, [ry(x(0), 0), rz(theta(0), 0)])
     data = np.array([[0.3], [0.9], [1.5]])
