@@ -145,7 +145,8 @@ def settings(definition: zoo.Definition, request: Request) -> TrainingSettings:
     needed = FIRST_TRY if request.place.remote else REMOTE if shots else {}
     asked = {"seed": request.seed, "epochs": request.epochs, "batch_size": request.batch_size, "shots": shots}
     asked["finish_iterations"] = request.finish
-    return definition.settings.replaced(**needed | {name: value for name, value in asked.items() if value is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
+    return definition.settings.replaced(**{**needed, **(request.settings or {}), **given})
 
 
 def load_model(path: Path) -> Model:

@@ -53,6 +53,8 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     store: options.StorePath = None,
     budget: options.Budget = None,
     lost: options.Lost = None,
+    config: options.ConfigPath = None,
+    words: options.Words = None,
     yes: options.Yes = False,
     out: options.Out = None,
     resume: options.Resume = None,
@@ -65,7 +67,8 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
 
     asked = Options(
         model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file,
-        pool, store, budget, lost, yes, out, resume, json, control=not no_control,
+        pool, store, budget, lost, yes, out, resume, json, config=config, words=tuple(words or ()),
+        control=not no_control,
     )  # fmt: skip
     raise typer.Exit(start(asked, context.obj or Clock()))
 

@@ -119,6 +119,24 @@ Budget = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask before a target that costs money.")]
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A TOML file with names of TrainingConfig, such as learning_rate; see docs/migration.md.",
+        show_default=False,
+    ),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A name of TrainingConfig; goes before the environment (Q_STORE_NAME) and --config. May be repeated.",
+        show_default=False,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

@@ -31,7 +31,7 @@ class Request:
     """One training run by names: everything that decides its parameters.
 
     `data` is `bundled`, `full` or a path; None stands for what the model, or training on a remote backend, does by
-    itself. `place` says where the circuits run.
+    itself. `place` says where the circuits run, `settings` has further options of `TrainingSettings`.
     """
 
     model: str
@@ -42,6 +42,7 @@ class Request:
     batch_size: int | None = None
     shots: int | None = None
     finish: int | None = None
+    settings: Mapping[str, Any] | None = None
     place: Place | PoolPlace = HERE
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 from q_store import __version__
 from q_store.apps.caps import parse
 from q_store.apps.clock import Clock
+from q_store.apps.configured import configured
 from q_store.apps.guard import INTERRUPTED, say
 from q_store.apps.place import Place, check_place, known, only_remote
 from q_store.apps.pool_place import PoolPlace
@@ -63,6 +64,9 @@ class Options:
     resume: Path | None = None
     json: bool = False
     control: bool = True
+    config: Path | None = None
+    words: tuple[str, ...] = ()
+    settings: Mapping[str, Any] | None = None
 
     def given(self, kind: type[Request | Place]) -> dict[str, Any]:
         """Those that are fields of `kind` and were given."""
@@ -72,6 +76,7 @@ class Options:
 
 def train(options: Options, clock: Clock) -> int:
     """Run the command; the exit code."""
+    options = configured(options)
     check({name: getattr(options, name) for name in COUNTS}, options.seed)
     console = Console(stderr=options.json)
     folder, request, new = _reopened(options) if options.resume else _started(options)

@@ -49,9 +49,9 @@ def settings(config: TrainingConfig, shape: Shape) -> TrainingSettings:
         optimise=config.optimisation.does("merge"),
         prune=config.optimisation.fidelity if _prunes(config, shape) else None,
         **_rates(config, shape),
-        **_gradient(config),
-        **_shots(config),
-        **_depth(config, shape),
+        **gradient(config),
+        **shots(config),
+        **depth(config, shape.layers),
     )
 
 
@@ -79,40 +79,44 @@ def _rates(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
     return {"learning_rate": config.gradient.gain, **own}
 
 
-def _gradient(config: TrainingConfig) -> dict[str, Any]:
-    gradient, method = config.gradient, config.method
+def gradient(config: TrainingConfig) -> dict[str, Any]:
+    """The method, and what belongs to it."""
+    options, method = config.gradient, config.method
     chosen = dict(METHODS[method])
     if chosen["gradient"] == "spsa":
-        chosen["spsa_perturbation"] = gradient.perturbation
+        chosen["spsa_perturbation"] = options.perturbation
     if method == "spsa_subsampled":
-        chosen["spsa_rows"] = gradient.subsample
+        chosen["spsa_rows"] = options.subsample
     if method == "natural_gradient":
         chosen |= {
-            "metric": gradient.metric,
-            "metric_regularization": gradient.regularization,
-            "metric_cache": gradient.metric_cache,
+            "metric": options.metric,
+            "metric_regularization": options.regularization,
+            "metric_cache": options.metric_cache,
         }
     return chosen
 
 
-def _shots(config: TrainingConfig) -> dict[str, Any]:
-    shots = config.shots
-    if not shots.adaptive:
-        return {"shots": shots.per_circuit}
+def shots(config: TrainingConfig) -> dict[str, Any]:
+    """Always the same number, or a schedule."""
+    options = config.shots
+    if not options.adaptive:
+        return {"shots": options.per_circuit}
     return {
-        "shots": shots.base,
-        "shot_schedule": shots.schedule,
-        "min_shots": shots.least,
-        "max_shots": shots.most,
+        "shots": options.base,
+        "shot_schedule": options.schedule,
+        "min_shots": options.least,
+        "max_shots": options.most,
     }
 
 
-def _depth(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
-    depth = config.depth
-    most = shape.layers if depth.most is None else depth.most
-    chosen: dict[str, Any] = {} if depth.most is None else {"max_depth": depth.most}
-    if depth.adaptive and depth.schedule != "fixed":
-        chosen |= {"depth_schedule": depth.schedule, "min_depth": min(depth.least, most)}
+def depth(config: TrainingConfig, layers: int | None) -> dict[str, Any]:
+    """A schedule over so many layers; None: not known here."""
+    options = config.depth
+    most = layers if options.most is None else options.most
+    chosen: dict[str, Any] = {} if options.most is None else {"max_depth": options.most}
+    if options.adaptive and options.schedule != "fixed":
+        least = options.least if most is None else min(options.least, most)
+        chosen |= {"depth_schedule": options.schedule, "min_depth": least}
     return chosen
 
 
