@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import docs_adaptive  # noqa: E402  # they are scripts, found by the line above
 import docs_document  # noqa: E402
 import docs_gradients  # noqa: E402
-import docs_remote  # noqa: E402  # they are scripts, found by the line above
+import docs_recipes  # noqa: E402  # they are scripts, found by the line above
+import docs_remote  # noqa: E402  # the same
 import docs_torch  # noqa: E402
 from accuracy import label  # noqa: E402
 from machine import share_of_peak  # noqa: E402
@@ -44,7 +45,7 @@ DOCUMENTS = (
     "docs/performance.md",
     "docs/gradients.md",
     "docs/ionq.md",
-    "docs/pool.md",
+    "docs/pool.md", "docs/recipes.md",
     "docs/adaptive.md",
     "docs/store.md",
     "docs/torch.md",
@@ -321,6 +322,7 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "peak": peak,
     "ionq-speed": docs_remote.ionq_speed,
     "pool-speed": docs_remote.pool_speed,
+    "recipes": docs_recipes.recipes,
     "torch-speed": docs_torch.torch_speed,
     "document": docs_document.document,
     "store-speed": docs_remote.store_speed,
