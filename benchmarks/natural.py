@@ -245,7 +245,7 @@ def run(options: argparse.Namespace) -> None:
             rates = best["optimiser"], best["learning_rate"], best["readout_learning_rate"]
             print(problem, name, *rates, shown, f"{spent:.0f} s", flush=True)
             options.out.parent.mkdir(exist_ok=True)
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
+            options.out.write_text(json.dumps(found) + "\n")
 
 
 def _options() -> argparse.Namespace:
