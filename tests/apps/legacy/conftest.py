@@ -72,8 +72,14 @@ def size(body):
     return len(gate_lists(body))
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch, tmp_path):
+    """Checkpoints go into the working directory unless told otherwise."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
-def wire(monkeypatch, tmp_path):
+def wire(monkeypatch):
     """All ways of IonQ's client lead to emulators; polls come quickly."""
     found = Wire()
     plain = IonQSettings.__init__
@@ -85,7 +91,6 @@ def wire(monkeypatch, tmp_path):
     monkeypatch.setattr(IonQSettings, "__init__", quick)
     monkeypatch.setattr(remote, "transport", lambda: found)
     monkeypatch.setenv("IONQ_API_KEY", "key-0")
-    monkeypatch.chdir(tmp_path)
     return found
 
 
