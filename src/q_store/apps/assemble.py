@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from q_store.apps import schedules
 from q_store.apps.clock import Clock
 from q_store.apps.meter import Meter
 from q_store.apps.request import Request
@@ -30,6 +31,8 @@ REMOTE = {"gradient": "parameter_shift", "finish_iterations": 0, "checkpoint_ste
 FIRST_TRY: dict[str, Any] = {**REMOTE, "epochs": 2, "batch_size": 10, "readout_learning_rate": 0.3}
 """Settings of a training on a remote backend, where nothing else is asked for: 20 steps on so few rows:"""
 REMOTE_ROWS = {"train": 100, "validation": 50, "test": 100}
+RECIPE_ROWS = {"validation": 100, "test": 100}
+"""Rows of a recipe that are measured remotely."""
 INEXACT_SHOTS = 1_000
 """Where a remote backend samples and nothing else is asked for."""
 
@@ -109,6 +112,8 @@ def choose(data: Dataset, request: Request) -> dict[str, Array | None]:
     if not request.place.remote:
         return {"train": some_rows(train.y, request.rows or len(train)), "validation": None, "test": None}
     counts = REMOTE_ROWS if request.rows is None else {**REMOTE_ROWS, "train": request.rows}
+    if request.recipe is not None:  # it chooses itself what it spends circuits on
+        counts = {**RECIPE_ROWS, "train": request.rows or len(train)}
     return {name: some_rows(part.y, counts[name]) for name, part in data.parts.items()}
 
 
@@ -140,11 +145,14 @@ def dataset(name: str) -> Dataset:
 def settings(definition: zoo.Definition, request: Request) -> TrainingSettings:
     """Those of the model, with what a remote backend needs, with what was asked for instead."""
     shots = request.shots
+    if request.recipe is not None:  # what it trains here is trained exactly
+        own = {"epochs": request.epochs, "batch_size": request.batch_size, "finish_iterations": request.finish}
+        return definition.settings.replaced(seed=request.seed, **{k: v for k, v in own.items() if v is not None})
     if request.place.remote and not request.place.exact and shots is None:
         shots = INEXACT_SHOTS
     needed = FIRST_TRY if request.place.remote else REMOTE if shots else {}
     asked = {"seed": request.seed, "epochs": request.epochs, "batch_size": request.batch_size, "shots": shots}
-    asked["finish_iterations"] = request.finish
+    asked |= {"finish_iterations": request.finish, **schedules.chosen(vars(request))}
     given = {name: value for name, value in asked.items() if value is not None}
     return definition.settings.replaced(**{**needed, **(request.settings or {}), **given})
 

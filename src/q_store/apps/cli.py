@@ -43,6 +43,17 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     batch_size: options.BatchSize = None,
     shots: options.Shots = None,
     finish: options.Finish = None,
+    recipe: options.Recipe = None,
+    circuits: options.Circuits = None,
+    accuracy: options.Accuracy = None,
+    shot_schedule: options.ShotSchedule = None,
+    min_shots: options.MinShots = None,
+    max_shots: options.MaxShots = None,
+    depth_schedule: options.DepthSchedule = None,
+    min_depth: options.MinDepth = None,
+    max_depth: options.MaxDepth = None,
+    prune: options.Prune = None,
+    optimise: options.Optimise = None,
     backend: options.Backend = None,
     target: options.Target = None,
     gateset: options.Gateset = None,
@@ -66,9 +77,10 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     from q_store.apps.train import train as start
 
     asked = Options(
-        model, data, epochs, seed, rows, batch_size, shots, finish, backend, target, gateset, noise, url, key_file,
-        pool, store, budget, lost, yes, out, resume, json, config=config, words=tuple(words or ()),
-        control=not no_control,
+        model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
+        shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise,
+        backend, target, gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json,
+        control=not no_control, config=config, words=tuple(words or ()),
     )  # fmt: skip
     raise typer.Exit(start(asked, context.obj or Clock()))
 

@@ -38,6 +38,7 @@ class Far:
     crew: Crew
     tally: Tally
     sink: Sink
+    caps: Caps | None = None
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def connected(
         )
         watching.budget(_caps(request, options))
         try:
-            yield Far(found, Tally(pool), record.sink(lambda: pool.next_job))
+            yield Far(found, Tally(pool), record.sink(lambda: pool.next_job), _caps(request, options).get(None))
         finally:
             wait(pool.aclose())
 

@@ -82,6 +82,24 @@ Finish = Annotated[
         show_default="the model's own number; remote, or with shots: 0",
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How to train with few circuits: auto, exact, calibrate, regress, spsa, refine or v34.",
+        show_default="parameter shift, every row",
+    ),
+]
+Circuits = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Most circuits that a recipe trains with.", show_default="the recipe's own number"),
+]
+Accuracy = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P", help="Let a recipe stop at this accuracy, such as 0.7, seen twice.", show_default="all circuits"
+    ),
+]
 Backend = Annotated[
     str | None,
     typer.Option(
@@ -151,4 +169,40 @@ Resume = Annotated[
 ]
 NoControl = Annotated[
     bool, typer.Option("--no-control", metavar="", help="Skip the classical models that ours is compared with.")
+]
+ShotSchedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Shots from step to step: constant, phase, or variance (as the measured noise asks).",
+        show_default="constant",
+    ),
+]
+MinShots = Annotated[
+    int | None, typer.Option(metavar="N", help="Least shots of a schedule.", show_default="half of --shots")
+]
+MaxShots = Annotated[
+    int | None, typer.Option(metavar="N", help="Most shots of a schedule.", show_default="twice --shots")
+]
+DepthSchedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Layers from epoch to epoch: fixed, linear, exponential, step, or grow.",
+        show_default="fixed",
+    ),
+]
+MinDepth = Annotated[int | None, typer.Option(metavar="N", help="Least layers of a schedule.", show_default="2")]
+MaxDepth = Annotated[
+    int | None, typer.Option(metavar="N", help="Layers of the whole circuit.", show_default="all of the model's")
+]
+Prune = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F", help="Train without entanglers while the fidelity stays at F, such as 0.99.", show_default="all"
+    ),
+]
+Optimise = Annotated[
+    bool | None,
+    typer.Option("--optimise", metavar="", help="Merge adjacent rotations and drop those by nearly 0."),
 ]

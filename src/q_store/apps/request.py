@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from q_store.apps import recipe_options, schedules
 from q_store.apps.place import HERE, Place, check_place
 from q_store.apps.pool_place import POOL, PoolPlace
 from q_store.errors import ConfigError, RunError
@@ -22,6 +23,8 @@ COUNTS = {
     "batch_size": (1, 10**9),
     "shots": (1, 1_000_000),
     "finish": (0, 1_000_000),
+    "circuits": (1, 10**9),
+    **schedules.COUNTS,
 }
 """Options that are whole numbers, and their range."""
 
@@ -42,11 +45,24 @@ class Request:
     batch_size: int | None = None
     shots: int | None = None
     finish: int | None = None
+    recipe: str | None = None
+    circuits: int | None = None
+    accuracy: float | None = None
+    shot_schedule: str | None = None
+    min_shots: int | None = None
+    max_shots: int | None = None
+    depth_schedule: str | None = None
+    min_depth: int | None = None
+    max_depth: int | None = None
+    prune: float | None = None
+    optimise: bool | None = None
     settings: Mapping[str, Any] | None = None
     place: Place | PoolPlace = HERE
 
     def __post_init__(self) -> None:
         check({name: getattr(self, name) for name in COUNTS}, self.seed)
+        recipe_options.check(self.recipe, vars(self))
+        schedules.check(vars(self))
         if isinstance(self.place, Place):
             check_place(self.place)
 
@@ -58,7 +74,9 @@ class Request:
     @property
     def title(self) -> str:
         """`compact on Fashion-MNIST (bundled), seed 0`, with the place where it is a remote one."""
-        return f"{self.name}, seed {self.seed}" + (f", by {self.place.title}" if self.place.remote else "")
+        recipe = f", recipe {self.recipe}" if self.recipe else ""
+        place = f", by {self.place.title}" if self.place.remote else ""
+        return f"{self.name}, seed {self.seed}{recipe}{place}"
 
     def config(self) -> dict[str, Any]:
         """As JSON: flat, and without what was not asked for."""
@@ -135,4 +153,5 @@ def folder_name(request: Request) -> str:
     """`compact-bundled-seed0`: the name of a run folder below `runs`."""
     data = request.data if request.data in FASHION else data_title(request.data).partition(".")[0] or "data"
     place = f"-{request.place.backend}" if request.place.remote else ""
-    return f"{request.model}-{data}{place}-seed{request.seed}"
+    recipe = f"-{request.recipe}" if request.recipe else ""
+    return f"{request.model}-{data}{place}{recipe}-seed{request.seed}"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 KEYS = (
     "model", "seed", "parameters", "two_qubit_gates", "accuracy", "test_interval", "classical_control", "seconds",
-    "samples_per_second", "parameters_sha256", "remote", "run",
+    "samples_per_second", "parameters_sha256", "remote", "recipe", "run",
 )  # fmt: skip
 """Of the JSON object of a training run, in this order."""
 DETAILS = "details"
@@ -25,4 +25,4 @@ def parameters_sha256(vector: ArrayLike) -> str:
 
 def published(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that `train --json` prints, out of what result.json holds."""
-    return {name: {"remote": None, **stored}[name] for name in KEYS}
+    return {name: {"remote": None, "recipe": None, **stored}[name] for name in KEYS}

@@ -34,6 +34,9 @@ def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]
         table.add_row("test accuracy", accuracy_line(remote["test_accuracy"], remote["test_interval"], asked))
         simulated = f"{kept}, simulated exactly on this machine"
         table.add_row("the same, simulated", accuracy_line(accuracy["test"], result["test_interval"], simulated))
+    recipe = result.get("recipe")
+    if recipe is not None:
+        table.add_row("recipe", recipe_line(recipe))
     table.add_row("classical control", control_line(result["classical_control"]))
     table.add_row("validation, training", f"{percent(accuracy['validation'])}, {percent(accuracy['train'])}")
     table.add_row("parameters", parameters_line(result["parameters"]))
@@ -64,6 +67,18 @@ def remote_line(remote: Mapping[str, Any]) -> str:
     rate = remote["circuits"] / remote["seconds"] if remote["seconds"] else 0.0
     charged = f"{remote['cost']:,.2f} charged" if remote["cost"] else "nothing charged"
     return f"{remote['circuits']:,} circuits ({shots}) in {remote['seconds']:.1f} s, {rate:,.0f} circuits/s; {charged}"
+
+
+def recipe_line(recipe: Mapping[str, Any]) -> str:
+    """Which, where, with how many circuits."""
+    spent = recipe["circuits"]
+    parts = ", ".join(f"{spent[name]:,} for {name}" for name in ("training", "validation", "test"))
+    line = f"{recipe['name']}: {recipe['where']}; circuits: {parts}"
+    if recipe["accuracy_asked"] is None:
+        return line
+    after = recipe["reached_after"]
+    asked = percent(recipe["accuracy_asked"])
+    return f"{line}; {asked} " + ("not reached" if after is None else f"reached after {after:,} circuits of training")
 
 
 def percent(share: float) -> str:

@@ -49,6 +49,17 @@ class Options:
     batch_size: int | None = None
     shots: int | None = None
     finish: int | None = None
+    recipe: str | None = None
+    circuits: int | None = None
+    accuracy: float | None = None
+    shot_schedule: str | None = None
+    min_shots: int | None = None
+    max_shots: int | None = None
+    depth_schedule: str | None = None
+    min_depth: int | None = None
+    max_depth: int | None = None
+    prune: float | None = None
+    optimise: bool | None = None
     backend: str | None = None
     target: str | None = None
     gateset: str | None = None
@@ -224,6 +235,9 @@ def _through(
     watching.meter(parts.meter)
     config = folder.config
     _check_data(config, parts, folder)
+    if request.recipe is not None:
+        _by_recipe(folder, request, options, clock, console, parts=parts, far=far, watching=watching)
+        return
     if far:
         from q_store.apps.outlook import announce
 
@@ -235,6 +249,31 @@ def _through(
     with busy(console, "measuring" + (" and training the classical control" if options.control else "")):
         result = measure(folder, parts, request, clock, far.tally if far else None, control=options.control)
     folder.write_result(result)
+
+
+def _by_recipe(
+    folder: RunFolder,
+    request: Request,
+    options: Options,
+    clock: Clock,
+    console: Console,
+    *,
+    parts: Assembly,
+    far: Far | None,
+    watching: Watching,
+) -> None:
+    from q_store.apps import recipes
+    from q_store.apps.outlook import accept, price_of_one
+
+    run = recipes.prepared(folder, request, parts, console, far)
+    run = replace(run, sites=watching.heeding(run.sites))
+    each = None if far is None else price_of_one(far.crew, parts.model.circuit, run.task.shots)
+    caps = None if far is None else far.caps
+    recipes.announced(run, caps, each, console)
+    if far is not None:
+        accept(request.place, run.total, each, yes=options.yes)
+    folder.write_config({**folder.config, "request": request.config(), "resolved": parts.resolved()})
+    folder.write_result(recipes.trained(run, folder, request, parts, clock, control=options.control, console=console))
 
 
 def _check_data(config: dict[str, Any], parts: Assembly, folder: RunFolder) -> None:

@@ -214,7 +214,7 @@ class Model:
         held_out = None if validation is None else _held_out(validation, encoded, classes)
         given = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
         trainer = Trainer(
-            self._objective(len(classes)),
+            self.objective_for(len(classes)),
             self.settings.replaced(**given),
             self.backend or default_backend(),
             sinks=sinks,
@@ -254,7 +254,8 @@ class Model:
             raise ShapeError(msg)
         return encoded
 
-    def _objective(self, n_classes: int) -> Objective:
+    def objective_for(self, n_classes: int) -> Objective:
+        """What training minimises, with a readout for so many classes."""
         readout = self.readout(self.observables.size, n_classes)
         return Objective(self.circuit, self.observables, readout, self.loss, self.penalty, self.circuit_scale)
 

@@ -50,10 +50,7 @@ def choose(task: Task, local: Capabilities | None, pool: Capabilities | None) ->
     Raises:
         CapabilityError: without either.
     """
-    n = task.objective.circuit.n_qubits
-    simulated = local is not None and local.exact and Output.VJP in local.outputs and n <= min(
-        local.max_qubits, SIMULATED_QUBITS
-    )  # fmt: skip
+    n, simulated = task.objective.circuit.n_qubits, can_simulate(task, local)
     if simulated and pool is None:
         return chosen(Exact(), task, "the circuit can be simulated exactly here, and nothing is to run elsewhere")
     if pool is None:
@@ -73,6 +70,13 @@ def choose(task: Task, local: Capabilities | None, pool: Capabilities | None) ->
         return chosen(Regress(), task, reason)
     reason = f"{n} qubits have too many probabilities to regress on, and the circuit cannot be simulated here"
     return chosen(Spsa(), task, reason)
+
+
+def can_simulate(task: Task, local: Capabilities | None) -> bool:
+    """Whether exact gradients of the task's circuit can be had here."""
+    if local is None or not local.exact or Output.VJP not in local.outputs:
+        return False
+    return task.objective.circuit.n_qubits <= min(local.max_qubits, SIMULATED_QUBITS)
 
 
 def chosen(recipe: Recipe, task: Task, reason: str) -> Choice:

@@ -1,7 +1,9 @@
 """`refine`: from what another recipe found, on by SPSA or random shifts with few shots and exact refits of the readout.
 
-The readout is not learned by steps: every `every` steps it is fitted anew (`training.refit`, a regression at no
-circuits) to the values that the last `window` rows gave on the way. So shots can be few: errors average out in the fit.
+The readout is not learned by steps: every `every` steps it is fitted anew, exactly and at no circuits, to the values
+that the last `window` rows gave on the way. So shots can be few: errors average out in the fit. A readout that a base
+recipe trained on many more rows is not thrown away: the fit is drawn to it. The model of the best look is kept, the one
+that the base found included, so that a refinement which brings nothing costs circuits and no accuracy.
 """
 
 from __future__ import annotations
@@ -17,14 +19,12 @@ from q_store.gradients.estimator import GradientEstimate, GradientEstimator, Pro
 from q_store.gradients.random_shift import RandomShift
 from q_store.gradients.spsa import SPSA
 from q_store.jobs import Steps
+from q_store.training.finish import minimise
 from q_store.training.objective import Objective
 from q_store.training.optimisers import Adam
-from q_store.training.readout import LinearReadout
 from q_store.training.recipes.book import Book
-from q_store.training.recipes.regress import regression
 from q_store.training.recipes.spsa import WHERE, batch, looks, step_seed
 from q_store.training.recipes.task import VALIDATION, Array, Reals, Recipe, RecipeResult, Task
-from q_store.training.refit import refit
 from q_store.training.schedules import cosine
 
 NAME = "refine"
@@ -41,8 +41,8 @@ class Refine:
         method: `spsa` or `random_shift`.
         count: circuits of the refinement, where the task does not say; `task.circuits` are those of both.
         shots: a circuit of the refinement; None: those of the task.
-        batch: rows a step. rate: of the circuit, decaying. perturbation: c of SPSA.
-        every: steps between refits. window: rows that a refit sees. penalty: of a refit.
+        batch: rows a step. perturbation: c of SPSA. every: steps between refits. window: rows that a refit sees.
+        rate, penalty: of the circuit, decaying; of a refit. None: small steps and a strong pull behind a base.
         looks: at the held-out rows.
     """
 
@@ -51,11 +51,11 @@ class Refine:
     count: int = 3000
     shots: int | None = SHOTS
     batch: int = 10
-    rate: float = 0.03
+    rate: float | None = None
     perturbation: float = 0.15
     every: int = 5
     window: int = 400
-    penalty: float = 1e-2
+    penalty: float | None = None
     looks: int = 10
     name: str = field(default=NAME)
 
@@ -65,7 +65,9 @@ class Refine:
 
     def _each(self, task: Task) -> int:
         """Most circuits of a step: two sides, or each row itself and the shifts of one parameter."""
-        shifts = 1 if self.method == "spsa" else int(shift_rules(task.objective.circuit).touches.sum(axis=0).max())
+        rules = shift_rules(task.objective.circuit)
+        used = np.flatnonzero(rules.touches.any(axis=0))
+        shifts = 1 if self.method == "spsa" else max(rules.only(np.array([k])).size for k in used)
         return (1 + shifts) * min(self.batch, task.train.count) * task.bases
 
     def _begun(self, task: Task) -> int:
@@ -95,27 +97,30 @@ class Refine:
                 f"expected at least {self.least(task)} circuits to refine with, got {task.circuits}; give more"
             )
         book, began = Book(task), None
-        objective, vector = task.objective, task.objective.initial(task.seed)
+        objective, vector, before = task.objective, task.objective.initial(task.seed), 0.0
         if self.base is not None:
             began = yield from self.base.plan(replace(task, circuits=None, accuracy=None, test=None))
-            objective, vector = began.objective, began.parameters.copy()
+            objective, vector, before = began.objective, began.parameters.copy(), began.validation or 0.0
             book.spent, book.curve = began.spent, list(began.curve)
-        vector = yield from self._refined(
-            replace(task, objective=objective, shots=self.shots or task.shots), book, vector
-        )
+        own = replace(task, objective=objective, shots=self.shots or task.shots)
+        vector, best = yield from self._refined(own, book, vector, before)
         tested = yield from book.test(objective, vector)
         where = WHERE if began is None else f"{began.where}; then refined remotely"
         return RecipeResult(
-            self.name, objective, vector, tuple(book.curve), book.reached, tested, book.curve[-1].accuracy, book.spent,
-            where, {"method": self.method, "steps": self._steps(task), "base": began.recipe if began else "none"},
+            self.name, objective, vector, tuple(book.curve), book.reached, tested, best, book.spent,
+            where, {"method": self.method, "steps": self._steps(task), "base": began.recipe if began else "none",
+                    "gain": best - before},
         )  # fmt: skip
 
-    def _refined(self, task: Task, book: Book, vector: Reals) -> Steps[Reals]:
+    def _refined(self, task: Task, book: Book, vector: Reals, before: float) -> Steps[tuple[Reals, float]]:
+        """The vector of the best look and its accuracy; `before` is that of the vector given."""
         objective, steps, n = task.objective, self._steps(task), task.objective.circuit.n_params
-        adam, rates = Adam(beta2=0.99), np.full(n, self.rate)
+        adam, rates = Adam(beta2=0.99), np.full(n, self.rate or (0.03 if self.base is None else 0.01))
         state, marks = adam.start(n), looks(steps, self.looks)
-        seen = _Window(objective, self.window, self.penalty)
+        penalty = (0.01 if self.base is None else 0.1) if self.penalty is None else self.penalty
+        seen = _Window(objective, self.window, penalty, vector[n:].copy())
         estimator: GradientEstimator = SPSA(self.perturbation) if self.method == "spsa" else RandomShift()
+        best = vector.copy(), before
         for step in range(steps):
             data, targets = task.train.take(batch(task, step, self.batch))
             problem = _problem(objective, vector, data, targets)
@@ -124,12 +129,14 @@ class Refine:
             seen.add(found.values, targets)
             adam.step(vector[:n], found.gradient, rates * cosine(step / steps), state)
             if (step + 1) % self.every == 0 and seen.enough:
-                vector[n:] = seen.fitted()
+                vector[n:] = seen.fitted(vector[n:])
             if step + 1 in marks:
-                book.note((yield from book.accuracy(objective, vector, task.held_out, VALIDATION, step)))
+                accuracy = yield from book.accuracy(objective, vector, task.held_out, VALIDATION, step)
+                book.note(accuracy)
+                best = max(best, (vector.copy(), accuracy), key=lambda one: one[1])
                 if book.reached is not None:
                     break
-        return vector
+        return best
 
 
 def _problem(objective: Objective, vector: Reals, data: Array | None, targets: Array | None) -> Problem:
@@ -145,10 +152,10 @@ def _problem(objective: Objective, vector: Reals, data: Array | None, targets: A
 
 
 class _Window:
-    """The last values that were measured, with their targets."""
+    """The last values that were measured, with their targets, and the readout that fits are drawn to."""
 
-    def __init__(self, objective: Objective, rows: int, penalty: float) -> None:
-        self._objective, self._rows, self._penalty = objective, rows, penalty
+    def __init__(self, objective: Objective, rows: int, penalty: float, anchor: Reals) -> None:
+        self._objective, self._rows, self._penalty, self._anchor = objective, rows, penalty, anchor
         self._values: deque[Array] = deque()
         self._targets: deque[Array] = deque()
 
@@ -165,11 +172,17 @@ class _Window:
         """Whether a readout can be fitted: as many rows as the window takes, or a few for each class."""
         return sum(map(len, self._targets)) >= min(self._rows, 5 * self._objective.readout.n_outputs)
 
-    def fitted(self) -> Reals:
-        """The best readout of them."""
+    def fitted(self, start: Reals) -> Reals:
+        """Weights of the smallest mean loss + penalty/2 |weights - anchor|^2, values in units of their spread."""
         values, targets = np.concatenate(self._values), np.concatenate(self._targets)
-        if isinstance(self._objective.readout, LinearReadout) and self._objective.readout.bias:
-            return regression(self._objective, values, targets, self._penalty)
-        return refit(
-            self._objective.readout, values, targets, loss=self._objective.loss, penalty=self._penalty / values.shape[1]
-        ).vector
+        readout, loss = self._objective.readout, self._objective.loss
+        unit = float(values.std(axis=0).mean()) + 1e-9
+
+        def function(weights: Reals) -> tuple[float, Reals]:
+            value, d_outputs = loss.value_and_gradient(readout.outputs(values, weights), targets)
+            away = self._penalty * unit**2 * (weights - self._anchor)
+            return value + 0.5 * float(away @ (weights - self._anchor)), readout.pull_back(values, weights, d_outputs)[
+                1
+            ] + away
+
+        return minimise(function, start, 200, 1e-9).vector

@@ -1,0 +1,246 @@
+"""`q-store train --recipe`: which recipe, what it is going to take, the run of it, and its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from q_store.apps.assemble import Assembly
+from q_store.apps.caps import line as caps_line
+from q_store.apps.clock import Clock
+from q_store.apps.measure import measure
+from q_store.apps.progress import busy, plain
+from q_store.apps.request import Request
+from q_store.apps.result import DETAILS
+from q_store.apps.run_folder import CHECKPOINTS, RunFolder
+from q_store.errors import BudgetError
+from q_store.models.metrics import wilson_interval
+from q_store.models.model import Model
+from q_store.models.trained import Trained
+from q_store.store import Caps
+from q_store.training.checkpoint import CheckpointFile
+from q_store.training.recipes import (
+    AUTO,
+    Choice,
+    Point,
+    RecipeResult,
+    Refine,
+    Regress,
+    Sites,
+    Task,
+    choose,
+    chosen,
+    drive_sites,
+    named,
+)
+from q_store.training.recipes.auto import can_simulate
+from q_store.training.rows import Rows
+
+if TYPE_CHECKING:  # it loads SciPy
+    from q_store.apps.far import Far
+
+LOCAL_CHECKPOINT = "local.npz"
+"""Of exact training on this machine; what was bought is replayed from the store."""
+SHOTS = 1_000
+"""A circuit, where neither the command nor the model says."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe about to run: its task, the choice, and who runs the jobs."""
+
+    task: Task
+    choice: Choice
+    sites: Sites
+    remote: bool
+
+    @property
+    def total(self) -> int:
+        """Most circuits that it buys."""
+        return sum(self.choice.circuits)
+
+    @property
+    def least(self) -> int:
+        """Circuits with which it does something, looks and test included."""
+        recipe, task = self.choice.recipe, self.task
+        least = recipe.least(task)
+        return least + recipe.validation(replace(task, circuits=max(least, 1))) + task.end
+
+
+def prepared(folder: RunFolder, request: Request, parts: Assembly, console: Console, far: Far | None) -> Run:
+    """The recipe that is asked for, its task and sites. Raises ConfigError for options that do not go with it."""
+    task = _task(folder, request, parts, console, remote=far is not None)
+    sites = Sites(pool=far.tally if far else parts.meter, local=parts.meter)
+    pool = far.tally.capabilities if far else None
+    if request.recipe == AUTO:
+        return Run(task, choose(task, parts.meter.capabilities, pool), sites, far is not None)
+    recipe = named(str(request.recipe))
+    if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
+        recipe = replace(recipe, base=Regress())
+    return Run(task, chosen(recipe, task, "asked for"), sites, far is not None)
+
+
+def announced(run: Run, caps: Caps | None, each: float | None, console: Console) -> None:
+    """Say what is going to happen, before it does. Raises BudgetError where the budget is too small for it.
+
+    Args:
+        run: it.
+        caps: of the run; None: none.
+        each: money a circuit, as far as it is known.
+        console: where it is said.
+    """
+    choice = run.choice
+    training, validation, test = choice.circuits
+    where = "circuits" if run.remote else "circuits, simulated on this machine"
+    plain(console, f"recipe {choice.sentence}")
+    plain(
+        console,
+        f"at most {run.total:,} {where}: {training:,} for training, {validation:,} for validation, {test:,} for the "
+        f"test" + ("" if each is None or not run.remote else f"; about {each * run.total:,.2f} USD"),
+    )
+    if choice.expected is None:
+        plain(console, "expected accuracy: not measured with so few circuits, see docs/recipes.md")
+    else:
+        found = choice.expected
+        plain(
+            console,
+            f"expected accuracy: {100 * found.accuracy:.1f} % with {found.circuits:,} circuits, {found.origin}",
+        )
+    if caps is not None and run.remote:
+        _require(run, caps, each)
+
+
+def _require(run: Run, caps: Caps, each: float | None) -> None:
+    """Raise BudgetError where a cap is below what the recipe takes."""
+    shots = run.task.shots or 0
+    needs: dict[str, tuple[float, float]] = {
+        "circuits": (run.total, run.least),
+        "shots": (run.total * shots, run.least * shots),
+    }
+    if each is not None:
+        needs["money"] = (round(run.total * each, 2), round(run.least * each, 2))
+    for name, (total, least) in needs.items():
+        cap = getattr(caps, name)
+        if cap is not None and cap < total:
+            unit = caps.currency if name == "money" else name
+            recipe = run.choice.recipe
+            raise BudgetError(
+                f"expected a budget of {total:,} {unit} for the recipe {recipe.name}, got {caps_line(caps)}; the least "
+                f"that would do is {least:,} {unit}, with --circuits {max(1, recipe.least(run.task))}"
+            )
+
+
+def trained(
+    run: Run, folder: RunFolder, request: Request, parts: Assembly, clock: Clock, *, control: bool, console: Console
+) -> dict[str, Any]:
+    """Run the recipe, save the model, and return what result.json holds."""
+    with busy(console, f"{run.choice.recipe.name}: training"), clock.stage("train"):
+        found = drive_sites(run.choice.recipe.plan(run.task), run.sites)
+    model = _model(found, parts)
+    model.save(folder.model)
+    folder.keep_metrics([_row(number, point) for number, point in enumerate(found.curve, 1)])
+    with busy(console, "measuring" + (" and training the classical control" if control else "")):
+        result = measure(folder, replace(parts, model=model), request, clock, None, control=control)
+    remote = _remote(run, request, found) if run.remote else None
+    recipe = figures(run, found)
+    details = {**result[DETAILS], "honest": _honest(run, request, found)}
+    if run.remote:
+        result["samples_per_second"] = None
+    return {**result, "remote": remote, "recipe": recipe, DETAILS: details}
+
+
+def figures(run: Run, found: RecipeResult) -> dict[str, Any]:
+    """Of a recipe, as JSON."""
+    return {
+        "name": found.recipe,
+        "reason": run.choice.reason,
+        "where": found.where if run.remote else f"simulated on this machine as if remote: {found.where}",
+        "circuits": {"training": found.spent.training, "validation": found.spent.validation, "test": found.spent.test},
+        "shots_total": found.spent.shots,
+        "cost": round(found.spent.cost, 6),
+        "accuracy_asked": run.task.accuracy,
+        "reached_after": found.reached,
+        "validation_accuracy": found.validation,
+        "test_accuracy": found.accuracy,
+        "notes": found.notes,
+    }
+
+
+def _task(folder: RunFolder, request: Request, parts: Assembly, console: Console, *, remote: bool) -> Task:
+    model = parts.model
+    objective = model.objective_for(parts.data.n_classes)
+    rows = {}
+    for name in ("train", "validation", "test"):
+        encoded, y = parts.part(name)
+        rows[name] = Rows.of(encoded.z, y, objective, name)
+    exact = remote and request.place.exact
+
+    def watch(point: Point) -> None:
+        plain(console, f"{point.circuits:,} circuits  {100 * point.accuracy:.1f} % of held-out training rows")
+
+    return Task(
+        objective,
+        rows["train"],
+        rows["validation"],
+        rows["test"],
+        settings=parts.model.settings,
+        shots=request.shots or (None if exact else SHOTS),
+        circuits=request.circuits,
+        accuracy=request.accuracy,
+        seed=request.seed,
+        checkpoints=CheckpointFile(folder.path / CHECKPOINTS / LOCAL_CHECKPOINT),
+        watch=watch,
+    )
+
+
+def _model(found: RecipeResult, parts: Assembly) -> Model:
+    """The trained model, which may measure and read out something else than its definition says."""
+    objective, given = found.objective, parts.model
+    readout = type(objective.readout)
+    model = Model(
+        given.features, objective.circuit, objective.measured, readout, settings=given.settings,
+        circuit_scale=given.circuit_scale, penalty=given.penalty, classes=np.arange(parts.data.n_classes),
+        class_names=given.class_names, name=given.name, backend=parts.meter,
+    )  # fmt: skip
+    classes = np.arange(parts.data.n_classes)
+    model.adopt(Trained(parts.encoded["train"].feature_map, objective, found.parameters.copy(), classes))
+    return model
+
+
+def _row(number: int, point: Point) -> dict[str, Any]:
+    return {
+        "epoch": number,
+        "validation_accuracy": point.accuracy,
+        "circuits": point.circuits,
+        "shots": point.shots,
+        "cost": point.cost,
+    }
+
+
+def _remote(run: Run, request: Request, found: RecipeResult) -> dict[str, Any]:
+    """As `measure` has it for other trainings."""
+    tally: Any = run.sites.pool
+    rows = 0 if run.task.test is None else run.task.test.count
+    accuracy = found.accuracy or 0.0
+    return {
+        "place": request.place.title,
+        "noise_id": tally.capabilities.noise_id,
+        "shots": run.task.shots,
+        "test_accuracy": accuracy,
+        "test_rows": rows,
+        "test_interval": list(wilson_interval(round(accuracy * rows), rows)),
+        **tally.figures(),
+    }
+
+
+def _honest(run: Run, request: Request, found: RecipeResult) -> str:
+    """Where training happened, and on what."""
+    where = found.where[:1].upper() + found.where[1:]
+    if not run.remote:
+        return f"{where}; here all of it was simulated on this machine, nothing ran on quantum hardware."
+    place = request.place
+    hardware = "quantum hardware" if place.honest.startswith("Trained on quantum hardware") else "not quantum hardware"
+    return f"{where}, by {place.title}: {hardware}."

@@ -1,0 +1,156 @@
+"""`q-store train --recipe`, here and against emulators in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from q_store.apps import remote
+from q_store.apps.tally import Tally
+from q_store.emulator import Emulator
+from q_store.models.model import Model
+
+KEY = "a-key-that-nobody-may-see"
+
+
+class Net(httpx.AsyncBaseTransport):
+    """The way to an emulator."""
+
+    def __init__(self, emulator):
+        self.emulator = emulator
+
+    async def handle_async_request(self, request):
+        return await self.emulator.transport().handle_async_request(request)
+
+
+@pytest.fixture
+def net(monkeypatch, tmp_path):
+    found = Net(Emulator(keys=[KEY], seed=1))
+    settings = remote.settings
+    monkeypatch.setattr(remote, "transport", lambda: found)
+    quick = {"min_interval": 0.01, "contact_tries": 1, "settle": 0.0}
+    monkeypatch.setattr(remote, "settings", lambda *given, **named: settings(*given, **named).model_copy(update=quick))
+    monkeypatch.setenv("IONQ_API_KEY", KEY)
+    monkeypatch.setenv("IONQ_API_URL", "http://one.test/v0.4")
+    monkeypatch.delenv("IONQ_API_KEY_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+@pytest.fixture
+def train(q_store, data_file, net):
+    del net
+
+    def run(*words):
+        return q_store("train", "ring", "--data", data_file, "--no-control", *words)
+
+    return run
+
+
+def charged(net):
+    return net.emulator.ledger()["accepted_circuits"]
+
+
+def refused(answer, *parts):
+    assert answer.code == 2, answer
+    assert len([line for line in answer.err.splitlines() if line.startswith("q-store: error: ")]) == 1
+    for part in parts:
+        assert part in answer.err, answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "training"),
+    [
+        (("regress", "--circuits", 30), 30),
+        (("calibrate", "--circuits", 8, "--epochs", 2, "--finish", 0), 8),
+        (("spsa", "--circuits", 45), 40),
+        (("v34", "--circuits", 20), 20),
+        (("exact", "--epochs", 2, "--finish", 0), 0),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
+)
+def test_a_recipe_buys_what_it_says(train, net, words, training):
+    answer = train("--backend", "ionq", "--recipe", *words, "--out", "run", "--json")
+    assert answer.code == 0, answer.err
+    found = answer.json["recipe"]
+    assert found["circuits"]["training"] == training
+    assert sum(found["circuits"].values()) == charged(net) == answer.json["remote"]["circuits"]
+    assert f"at most {charged(net):,} circuits" in answer.err
+    assert "expected accuracy" in answer.err
+    assert Model.load(Path("run") / "model.npz").trained.vector.size == sum(answer.json["parameters"].values())
+    assert answer.json["remote"]["test_accuracy"] == found["test_accuracy"]
+    assert "not quantum hardware" in answer.err
+    assert json.loads(Path("run/result.json").read_text())["recipe"] == found
+
+
+def test_a_run_that_was_broken_off_buys_nothing_twice(train, net, q_store, monkeypatch):
+    words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 100)
+    whole = train(*words, "--out", "whole", "--json", "--store", "other.db").json
+    first = charged(net)
+    original, left = Tally.run_all, [4]
+
+    def run_all(self, jobs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(self, jobs)
+
+    monkeypatch.setattr(Tally, "run_all", run_all)
+    assert train(*words, "--out", "run").code == 130
+    monkeypatch.setattr(Tally, "run_all", original)
+    assert first < charged(net) < 2 * first
+    answer = q_store("train", "--resume", "run", "--no-control", "--json")
+    assert answer.code == 0, answer.err
+    assert charged(net) == 2 * first
+    assert answer.json["parameters_sha256"] == whole["parameters_sha256"]
+    assert answer.json["recipe"] == whole["recipe"]
+
+
+def test_auto_says_why(train):
+    answer = train("--backend", "ionq", "--recipe", "auto", "--epochs", 1, "--finish", 0)
+    assert answer.code == 0, answer.err
+    assert "recipe exact: " in answer.out
+    noisy = train("--backend", "ionq", "--noise", "aria-1", "--shots", 20, "--recipe", "auto", "--circuits", 4,
+                  "--epochs", 1, "--finish", 0)  # fmt: skip
+    assert noisy.code == 0, noisy.err
+    assert "recipe calibrate: the circuit can be simulated here" in noisy.out
+    assert "trained locally, calibrated and validated remotely" in " ".join(noisy.out.split())
+
+
+def test_without_a_service_a_recipe_is_simulated_and_says_so(train):
+    answer = train("--recipe", "regress", "--circuits", 30)
+    assert answer.code == 0, answer.err
+    assert "nothing ran on quantum hardware" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("--recipe", "regres"), ("regres", "did you mean 'regress'")),
+        (("--circuits", 5), ("--circuits", "--recipe")),
+        (("--accuracy", 0.7), ("--accuracy", "--recipe")),
+        (("--recipe", "regress", "--accuracy", 70), ("--accuracy", "0.7")),
+        (("--recipe", "regress", "--circuits", 3), ("at least 20 circuits",)),
+        (("--recipe", "spsa", "--epochs", 3), ("--epochs", "spsa")),
+        (("--recipe", "exact", "--circuits", 3), ("--circuits", "exact")),
+    ],
+)
+def test_what_makes_no_sense_is_refused(train, words, parts):
+    refused(train(*words), *parts)
+
+
+def test_a_budget_too_small_says_the_least_that_would_do(train, net):
+    answer = train("--backend", "ionq", "--recipe", "regress", "--budget", "25circuits")
+    refused(answer, "expected a budget of", "the least that would do is", "--circuits 20")
+    assert charged(net) == 0
+    least = int(answer.err.split("the least that would do is ")[1].split()[0].replace(",", ""))
+    assert train("--backend", "ionq", "--recipe", "regress", "--circuits", 20, "--budget", f"{least}circuits").code == 0
+    assert charged(net) == least
+
+
+def test_an_accuracy_that_is_seen_twice_ends_a_recipe(train):
+    found = train("--recipe", "calibrate", "--accuracy", 0.05, "--epochs", 1, "--finish", 0, "--json").json["recipe"]
+    assert found["circuits"]["training"] == found["reached_after"] == 20

@@ -1,0 +1,278 @@
+"""Recipes on a small problem: what they reach, what they buy, that they can be broken off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pool.pools import Site, opened, run_virtual
+
+from q_store.backends.local import LocalBackend
+from q_store.circuits import Observables, encoders
+from q_store.circuits.templates import hardware_efficient
+from q_store.errors import CapabilityError, ConfigError
+from q_store.jobs import Capabilities, Output
+from q_store.pool.pool import Pool
+from q_store.training import CrossEntropy, LinearReadout, Objective, TrainingSettings
+from q_store.training.recipes import (
+    RECIPES,
+    V34,
+    Calibrate,
+    Exact,
+    Point,
+    Refine,
+    Regress,
+    Sites,
+    Spsa,
+    Task,
+    choose,
+    drive_sites,
+    drive_sites_async,
+    named,
+    reached,
+)
+from q_store.training.recipes.expected import MEASURED
+from q_store.training.recipes.response import learned
+from q_store.training.rows import Rows
+
+CIRCUIT = encoders.amplitude(2, 4) + hardware_efficient(2, 2, ("ry",), "linear")
+OBJECTIVE = Objective(CIRCUIT, Observables.local_z(2), LinearReadout(2, 3), CrossEntropy())
+SETTINGS = TrainingSettings(
+    epochs=10, batch_size=20, learning_rate=0.1, readout_learning_rate=0.3, finish_iterations=10
+)
+FEW = {
+    "exact": (Exact(), 0),
+    "calibrate": (Calibrate(count=8), 8),
+    "regress": (Regress(count=40), 40),
+    "spsa": (Spsa(count=1200, looks=3), 1200),
+    "v34": (V34(count=400, looks=2), 400),
+    "refine": (Refine(Calibrate(count=8), count=60, looks=2), 68),
+    "refine alone": (Refine(count=400, method="random_shift", looks=2), None),
+}
+
+
+def rows(count, seed):
+    rng = np.random.default_rng(seed)
+    centres = np.array([[1, 0.2, 0.2, 0], [0.2, 1, 0, 0.2], [0.2, 0, 1, 0.5]])
+    y = np.arange(count) % 3
+    x = centres[y] + 0.15 * rng.normal(size=(count, 4))
+    return Rows.of(x / np.linalg.norm(x, axis=1, keepdims=True), y, OBJECTIVE)
+
+
+def task(**more):
+    return Task(OBJECTIVE, rows(90, 1), rows(30, 2), rows(60, 3), **{"settings": SETTINGS, "shots": 200, **more})
+
+
+def here():
+    return Sites(pool=LocalBackend(), local=LocalBackend())
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_every_recipe_learns_and_does_the_same_again(name):
+    recipe, _ = FEW[name]
+    found, again = (drive_sites(recipe.plan(task()), here()) for _ in range(2))
+    assert found.accuracy > (0.45 if name == "v34" else 0.75)
+    np.testing.assert_array_equal(found.parameters, again.parameters)
+    assert (found.curve, found.spent, found.accuracy) == (again.curve, again.spent, again.accuracy)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_circuits_are_counted_as_they_are_charged(name):
+    recipe, training = FEW[name]
+    given = task()
+    site = Site("one", seed=1)
+
+    async def go():
+        async with Pool([site.member], None) as pool:
+            return await drive_sites_async(recipe.plan(given), Sites(pool=pool, local=LocalBackend()))
+
+    found = run_virtual(go())
+    assert found.spent.circuits == site.ledger["accepted_circuits"]
+    assert found.spent.test == 60
+    if training is None:
+        assert found.spent.training <= recipe.training(given)
+    else:
+        assert found.spent.training == training == recipe.training(given)
+        assert found.spent.validation == recipe.validation(given)
+
+
+def test_a_recipe_that_is_broken_off_goes_on_without_buying_again(tmp_path):
+    site, recipe = Site("one", seed=1, backend="qpu.aria-1"), Spsa(count=120, looks=2)
+    given = task(shots=50)
+
+    class Dies:
+        def __init__(self, pool, after):
+            self.pool, self.left, self.capabilities = pool, after, pool.capabilities
+
+        async def run_async(self, jobs):
+            self.left -= 1
+            if self.left < 0:
+                raise InterruptedError
+            return await self.pool.run_async(jobs)
+
+    def go(name, after):
+        async def all_of_it():
+            store = opened(tmp_path / f"{name}.db")
+            if not any(each.id == "r" for each in store.runs.all()):
+                store.runs.start("recipe", {}, run="r")
+            try:
+                async with Pool([site.member], store, run="r") as pool:
+                    return await drive_sites_async(recipe.plan(given), Sites(pool=Dies(pool, after)))
+            finally:
+                store.close()
+
+        return run_virtual(all_of_it())
+
+    with pytest.raises(InterruptedError):
+        go("broken", 3)
+    found = go("broken", 10**9)
+    assert site.ledger["charged_circuits"] == found.spent.circuits
+    whole = go("whole", 10**9)
+    np.testing.assert_array_equal(found.parameters, whole.parameters)
+
+
+def test_an_accuracy_that_is_seen_twice_ends_training():
+    found = drive_sites(Regress(most=90).plan(task(accuracy=0.6)), here())
+    assert found.reached == found.spent.training == 50
+    assert [point.circuits for point in found.curve] == [40, 50]
+    never = drive_sites(Spsa(count=80, looks=4).plan(task(accuracy=0.999)), here())
+    assert never.reached is None
+    assert never.spent.training == 80
+
+
+def test_an_accuracy_counts_at_the_second_of_two_successive_looks():
+    curve = [Point(n, 0, 0.0, a) for n, a in ((1, 0.8), (2, 0.6), (3, 0.7), (4, 0.7), (5, 0.9))]
+    assert reached(curve, 0.7) == 4
+    assert reached(curve, 0.8) is None
+    assert reached(curve, None) is None
+
+
+def test_a_response_is_learned_from_few_rows_and_predicts_others():
+    rng = np.random.default_rng(5)
+    u, _ = np.linalg.qr(rng.normal(size=(8, 8)))
+    x = np.abs(rng.normal(size=(200, 8)))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    truth = 0.8 * (x @ u) ** 2 + 0.2 / 8
+    found = learned(x[:40], truth[:40], 1, seed=0, prior=1e-6).predict(x[40:])
+    assert np.abs(found - truth[40:]).max() < 0.02
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_calibration_undoes_what_a_machine_does():
+    class Fading:
+        """Values of a machine that forgets half of everything."""
+
+        capabilities = LocalBackend().capabilities
+
+        def run(self, job):
+            found = LocalBackend().run(job)
+            return replace(found, values=0.5 * found.values + 0.1)
+
+    far = Sites(pool=Fading(), local=LocalBackend())
+    tuned = drive_sites(Calibrate(count=20).plan(task()), far)
+    untuned = drive_sites(Calibrate(count=20, maps=("none",)).plan(task()), far)
+    assert tuned.notes["map"] != "none"
+    np.testing.assert_allclose(tuned.notes["slopes"], 0.5, atol=0.1)
+    assert tuned.accuracy >= untuned.accuracy
+
+
+def test_options_act():
+    few = {"count": 80, "looks": 1}
+    base = drive_sites(Spsa(**few).plan(task()), here()).parameters
+    for change in (
+        {"rate": 0.1},
+        {"readout_rate": 0.1},
+        {"perturbation": 0.3},
+        {"batch": 5},
+        {"beta2": 0.9},
+        {"scale": 1},
+    ):
+        assert not np.array_equal(drive_sites(Spsa(**few, **change).plan(task()), here()).parameters, base), change
+    for change in ({"seed": 1}, {"shots": 100}, {"circuits": 40}):
+        assert not np.array_equal(drive_sites(Spsa(**few).plan(task(**change)), here()).parameters, base), change
+    assert drive_sites(Regress(fits=("direct",)).plan(task(circuits=30)), here()).notes["fit"] == "direct"
+    assert drive_sites(Regress(fits=("response",), ranks=(2,)).plan(task(circuits=30)), here()).notes["rank"] == 2
+
+
+def test_a_refinement_never_ends_worse_than_it_began():
+    found = drive_sites(Refine(Calibrate(), count=60, rate=3.0, looks=3).plan(task()), here())
+    assert found.notes["gain"] >= 0
+    assert found.where.endswith("then refined remotely")
+
+
+def ideal(**more):
+    return Capabilities("here", frozenset(Output), 20, **more)
+
+
+SAMPLING = Capabilities("far", frozenset({Output.EXPECTATION}), 20, exact=False, noise_id="aria-1")
+
+
+@pytest.mark.parametrize(
+    ("local", "pool", "name", "why"),
+    [
+        (ideal(), None, "exact", "nothing is to run elsewhere"),
+        (ideal(), ideal(shots_matter=False), "exact", "ideal simulator"),
+        (ideal(), SAMPLING, "calibrate", "learn how it distorts"),
+        (None, SAMPLING, "regress", "cannot be simulated here"),
+        (replace(ideal(), max_qubits=1), SAMPLING, "regress", "cannot be simulated here"),
+        (replace(ideal(), exact=False), SAMPLING, "regress", "cannot be simulated here"),
+    ],
+)
+def test_auto_chooses_by_what_there_is_and_says_why(local, pool, name, why):
+    found = choose(task(), local, pool)
+    assert found.recipe.name == name
+    assert why in found.sentence
+    assert found.sentence.startswith(f"{name}: ")
+    assert found.circuits[2] == 60
+
+
+def test_auto_without_anybody_says_what_is_missing():
+    with pytest.raises(CapabilityError, match="give a pool"):
+        choose(task(), None, None)
+
+
+def test_auto_takes_steps_where_there_are_too_many_probabilities():
+    wide = Objective(encoders.angle(13), Observables.local_z(13), LinearReadout(13, 3), CrossEntropy())
+    x, y = np.zeros((6, 13)), np.arange(6) % 3
+    given = Task(wide, Rows.of(x, y, wide), Rows.of(x, y, wide))
+    assert choose(given, None, SAMPLING).recipe.name == "spsa"
+    with pytest.raises(ConfigError, match="at most 12 qubits"):
+        next(Regress().plan(given))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: named("regres"), "did you mean 'regress'"),
+        (lambda: task(circuits=0), "1 circuit or more"),
+        (lambda: task(accuracy=70), "0.7 is 70 %"),
+        (lambda: Regress(fits=("ridge",)), "fits out of"),
+        (lambda: Calibrate(maps=("all",)), "maps out of"),
+        (lambda: Refine(method="spasa"), "spsa"),
+        (lambda: next(Regress().plan(task(circuits=5))), "at least 20 circuits"),
+        (lambda: next(Spsa().plan(task(circuits=5))), "at least 20 circuits"),
+        (lambda: next(Calibrate().plan(task(circuits=2))), "at least 4 circuits"),
+        (lambda: next(Refine().plan(task(circuits=2))), "at least 20 circuits"),
+        (lambda: drive_sites(Regress().plan(task()), Sites(local=LocalBackend())), "a pool"),
+        (lambda: drive_sites(Exact().plan(task()), Sites(pool=LocalBackend())), "an exact simulation"),
+    ],
+)
+def test_bad_input_is_one_clear_line(make, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_every_recipe_has_its_name():
+    assert [recipe.name for recipe in RECIPES.values()] == list(RECIPES)
+
+
+def test_what_is_expected_is_what_the_benchmark_found():
+    found = json.loads((Path(__file__).parents[3] / "benchmarks/results/recipes.json").read_text())["parts"]
+    for name, by_count in MEASURED.items():
+        for count, accuracy in by_count.items():
+            kind = {"regress": f"regress-{count}", "calibrate": f"calibrate-shots-{count}"}.get(name, name)
+            assert accuracy == pytest.approx(np.mean([row["test"] for row in found[kind]]), abs=1e-4)
