@@ -114,7 +114,7 @@ class SPSA:
             spread: Reals = ((each - each.mean(axis=0)) ** 2).sum(axis=0)
             return np.asarray(spread / (self.pairs * (self.pairs - 1)))
         used = each[0] != 0
-        size = max(np.count_nonzero(used), 1)
+        size = max(int(np.count_nonzero(used)), 1)
         total = (size - 1) * float(each[0] @ each[0]) / size + shot_noise
         return np.where(used, total / size, 0.0)
 
