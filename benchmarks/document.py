@@ -264,7 +264,7 @@ def local(seeds: int) -> Found:
         Row("parameters", 250, own.size, least=False, note="30 in the circuit, 220 in the readout"),
         Row("times fewer parameters than the CNN", 400, network[0]["parameters"] / own.size),
         Row("memory, increase", 2, grown, "GB", least=False, note="peak of a training on three backends"),
-        Row("inference of an image, remote", 2, SECONDS + 4 * TRIP, "s", least=False, note="one circuit, four calls"),
+        Row("inference of an image, remote", 2, SECONDS + 4 * TRIP, "s", least=False, note="computed: one circuit, four calls"),
         Row("inference of an image, simulated here", 2, took, "s", least=False),
         Row("CNN control: accuracy", None, accuracy, "%", note="document: 88 to 90 %, on 60,000 images"),
         Row("CNN control: parameters", None, network[0]["parameters"], note="document: about 100,000"),
