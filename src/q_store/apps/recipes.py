@@ -16,6 +16,7 @@ from q_store.apps.progress import busy, plain
 from q_store.apps.request import Request
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CHECKPOINTS, RunFolder
+from q_store.apps.tally import Tally
 from q_store.errors import BudgetError
 from q_store.models.metrics import wilson_interval
 from q_store.models.model import Model
@@ -55,7 +56,12 @@ class Run:
     task: Task
     choice: Choice
     sites: Sites
-    remote: bool
+    tally: Tally | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether circuits leave this machine."""
+        return self.tally is not None
 
     @property
     def total(self) -> int:
@@ -74,13 +80,14 @@ def prepared(folder: RunFolder, request: Request, parts: Assembly, console: Cons
     """The recipe that is asked for, its task and sites. Raises ConfigError for options that do not go with it."""
     task = _task(folder, request, parts, console, remote=far is not None)
     sites = Sites(pool=far.tally if far else parts.meter, local=parts.meter)
-    pool = far.tally.capabilities if far else None
+    tally = far.tally if far else None
+    pool = tally.capabilities if tally else None
     if request.recipe == AUTO:
-        return Run(task, choose(task, parts.meter.capabilities, pool), sites, far is not None)
+        return Run(task, choose(task, parts.meter.capabilities, pool), sites, tally)
     recipe = named(str(request.recipe))
     if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
         recipe = replace(recipe, base=Regress())
-    return Run(task, chosen(recipe, task, "asked for"), sites, far is not None)
+    return Run(task, chosen(recipe, task, "asked for"), sites, tally)
 
 
 def announced(run: Run, caps: Caps | None, each: float | None, console: Console) -> None:
@@ -144,7 +151,7 @@ def trained(
     folder.keep_metrics([_row(number, point) for number, point in enumerate(found.curve, 1)])
     with busy(console, "measuring" + (" and training the classical control" if control else "")):
         result = measure(folder, replace(parts, model=model), request, clock, None, control=control)
-    remote = _remote(run, request, found) if run.remote else None
+    remote = _remote(run.tally, run, request, found) if run.tally else None
     recipe = figures(run, found)
     details = {**result[DETAILS], "honest": _honest(run, request, found)}
     if run.remote:
@@ -220,14 +227,13 @@ def _row(number: int, point: Point) -> dict[str, Any]:
     }
 
 
-def _remote(run: Run, request: Request, found: RecipeResult) -> dict[str, Any]:
+def _remote(tally: Tally, run: Run, request: Request, found: RecipeResult) -> dict[str, Any]:
     """As `measure` has it for other trainings."""
-    tally: Any = run.sites.pool
     rows = 0 if run.task.test is None else run.task.test.count
     accuracy = found.accuracy or 0.0
     return {
         "place": request.place.title,
-        "noise_id": tally.capabilities.noise_id,
+        "noise_id": tally.noise_id,
         "shots": run.task.shots,
         "test_accuracy": accuracy,
         "test_rows": rows,
