@@ -39,7 +39,7 @@ def _row(name: str, rows: list[dict[str, Any]]) -> list[str]:
     after = [f"{row['reached_70']:,}" if row["reached_70"] else "–" for row in rows]
     return [
         f"`{name}`" + (f", {rows[0]['backends']} backends" if rows[0]["backends"] > 1 else ""),
-        ", ".join(sorted({f"{row['circuits']:,}" for row in rows}, key=len)),
+        ", ".join(dict.fromkeys(f"{row['circuits']:,}" for row in rows)),
         ", ".join(after),
         f"{mean(tests):.1f} ({', '.join(f'{test:.1f}' for test in tests)})",
         ", ".join(f"{row['virtual_seconds']:,.0f}" for row in rows),
