@@ -11,6 +11,7 @@ from typing import Any
 
 from q_store.apps.dashboard.curve import NOTHING, Mark
 from q_store.apps.dashboard.facts import Facts
+from q_store.apps.dashboard.lanes import UNSEEN, LaneMark
 from q_store.apps.dashboard.view import View
 from q_store.apps.dashboard.wording import plain
 from q_store.apps.history import History
@@ -20,6 +21,8 @@ EVERY = 0.25
 """Seconds between two looks at the files."""
 CHUNK = 2_000
 """Events that are taken in at a time: the loop answers others in between."""
+PATIENCE = 0.5
+"""Seconds between two messages while there is more to take in."""
 SILENCE = 10.0
 """Seconds after which a reader hears that there is nothing new; else a broken connection would not be noticed."""
 
@@ -36,6 +39,8 @@ class Feed:
         self._folder = folder
         self._history, self._facts = History(folder), Facts(folder)
         self._size = -1
+        self._number, self._shown = 0, self.view.sections()
+        self._told = 0.0
         self._sections: dict[str, str] = {}
         self._news = asyncio.Condition()
         self._turn = 0
@@ -53,9 +58,14 @@ class Feed:
             more = await self._read()
         except QStoreError as error:
             trouble = plain(error)
-        sections = {**self.view.sections(), **await asyncio.to_thread(self._facts.look)}
+        if more and time.monotonic() - self._told < PATIENCE:
+            return True
+        if self.view.number != self._number:
+            self._number, self._shown = self.view.number, self.view.sections()
+        sections = {**self._shown, **await asyncio.to_thread(self._facts.look)}
         sections["trouble"] = {"text": trouble, "damaged": self._history.damaged}
         self._sections = {name: json.dumps(value, ensure_ascii=False) for name, value in sections.items()}
+        self._told = time.monotonic()
         async with self._news:
             self._turn += 1
             self._news.notify_all()
@@ -95,6 +105,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._marks: dict[str, Mark] = {}
+        self._lanes: LaneMark = UNSEEN
         self._sections: dict[str, str] = {}
         self._number = -1
 
@@ -110,6 +121,11 @@ class Reader:
                     body[name] = {"names": curve.names, "at": at, "rows": rows}
         if not changed and not body:
             return ""
+        lanes = view.crew.lanes
+        if view.number != self._number and lanes.began is not None:
+            members, everything, self._lanes = lanes.since(self._lanes)
+            about = {"began": lanes.began, "width": lanes.width, "all": everything, "members": members}
+            changed = {**changed, "lanes": json.dumps(about)}
         parts = [f"{json.dumps(name)}: {text}" for name, text in changed.items()]
         head = {"whole": self._number < 0, "number": view.number, "now": time.time(), "curves": body}
         self._number, self._sections = view.number, dict(sections)

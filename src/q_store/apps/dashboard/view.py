@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from q_store.apps.dashboard.crew import Crew
 from q_store.apps.dashboard.curve import Curve
+from q_store.apps.dashboard.split import Split
 from q_store.apps.dashboard.wording import decision
 from q_store.apps.history import Entry
 
@@ -22,7 +24,7 @@ class View:
 
     Attributes:
         steps: x is the number of the step; evaluations of the finish are counted on. epochs: x is the last step.
-        number: of the last event. time: of it, seconds since 1970.
+        crew: the backends. number: of the last event. time: of it, seconds since 1970.
     """
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class View:
         self.epochs = Curve(
             {"train_loss": "mean", "validation_loss": "mean", "validation_accuracy": "mean", "trained_accuracy": "mean"}
         )
+        self.crew, self._split = Crew(), Split()
         self.number, self.time = 0, 0.0
         self.status, self.reason = "", ""
         self._plan: dict[str, Any] = {}
@@ -63,6 +66,8 @@ class View:
         taker = self._takers.get(entry.kind)
         if taker is not None:
             taker(entry)
+        self.crew.take(entry)
+        self._split.take(entry)
         text = decision(entry.kind, entry.values)
         if text:
             self._decided += 1
@@ -72,6 +77,8 @@ class View:
         """Everything but the curves, as JSON."""
         return {
             "progress": {**self._progress(), "status": self.status, "reason": self.reason},
+            **self.crew.sections(),
+            "split": self._split.section(),
             "decisions": {"all": self._decided, "last": list(self._decisions)},
         }
 

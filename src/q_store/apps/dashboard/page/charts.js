@@ -56,10 +56,17 @@ function series(lines) {
   const all = [{}];
   for (const line of lines) {
     const stroke = () => colour(line.colour);
-    all.push({ label: line.title, stroke, width: line.width ?? 2, dash: line.dash, spanGaps: true, points: { show: undefined } });
+    all.push({ label: line.title, stroke, width: line.width ?? 2, dash: line.dash, spanGaps: true });
     if (line.band) for (let k = 0; k < 2; k++) all.push({ stroke: "transparent", spanGaps: false, points: { show: false } });
   }
   return all;
+}
+
+/** All charts have the x of all points, so that a place is the same in each. */
+function reach(u, low, high) {
+  if (u.select?.width > 0) return [low, high]; // somebody enlarges a part
+  const all = Object.values(state.curves).flatMap((curve) => (curve.rows.length ? [curve.rows[0][0], curve.rows.at(-1)[0]] : []));
+  return all.length ? [Math.min(...all), Math.max(...all, Math.min(...all) + 1)] : [0, 1];
 }
 
 function options(spec, lines, width, moved) {
@@ -67,7 +74,7 @@ function options(spec, lines, width, moved) {
   const bands = lines[0].band ? [{ series: [2, 3], fill: () => colour("--c1") + "33" }] : undefined;
   return {
     width, height: HEIGHT, series: series(lines), bands, legend: { show: false },
-    scales: { x: { time: false }, y: spec.percent ? { range: (u, low, high) => [Math.max(0, low - .05), Math.min(1, high + .05)] } : {} },
+    scales: { x: { time: false, range: reach }, y: spec.percent ? { range: (u, low, high) => [Math.max(0, low - .05), Math.min(1, high + .05)] } : {} },
     axes: [{ ...axis, size: 30, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? short(v) : "")) },
       { ...axis, size: 58, values: (u, ticks) => ticks.map((v) => number(spec, v)) }],
     cursor: { sync: { key: "steps" }, drag: { x: true, y: false }, points: { size: 7 } },

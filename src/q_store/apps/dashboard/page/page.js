@@ -1,10 +1,13 @@
 // The page of a run: hears what is new over one connection, which the browser makes again when it breaks.
 import { draw } from "./charts.js";
+import * as lanes from "./lanes.js";
+import { element, fill, members, spend, split } from "./panels.js";
 import { clock, percent, short, span } from "./text.js";
 
 const byId = (id) => document.getElementById(id);
 let known = { curves: {} };
 let due = false;
+let ahead = 0; // of the clock of the server
 
 const source = new EventSource("events");
 source.onopen = () => { byId("link").textContent = ""; };
@@ -18,6 +21,10 @@ source.onmessage = (event) => {
     curve.rows.push(...rows);
   }
   delete news.curves;
+  if (news.whole) lanes.forget();
+  if (news.lanes) lanes.take(news.lanes);
+  delete news.lanes;
+  ahead = news.now - Date.now() / 1000;
   Object.assign(known, news);
   if (!due) { due = true; requestAnimationFrame(show); }
 };
@@ -28,6 +35,10 @@ function show() {
   head(run, progress);
   figures(progress, result);
   log(decisions);
+  members(known.members);
+  lanes.draw(known.members, run.alive === false ? progress.time : Date.now() / 1000 + ahead);
+  split(known.split);
+  spend(known.spend, progress, known.proofs, run);
   draw(known.curves);
   byId("trouble").hidden = !trouble.text && !trouble.damaged;
   byId("trouble").textContent = trouble.text || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
@@ -71,7 +82,7 @@ function figures(p, result) {
     ["Validation accuracy", percent(p.validation_accuracy), p.validation_rows ? `${short(p.validation_rows)} rows` : ""],
     known.run.alive === false
       ? ["Time", span(p.seconds), "of the training"]
-      : ["Pace", p.pace ? `${short(p.pace)} steps/s` : "–", left > 0 ? `${span(left)} left` : ""],
+      : ["Pace", pace(p.pace), left > 0 ? `${span(left)} left` : ""],
     ["Circuits", short(p.circuits), p.shots ? `${short(p.shots)} shots` : "exact values"],
     ["Parameters", short(p.parameters || null), ""],
   ];
@@ -82,38 +93,26 @@ function figures(p, result) {
     if (result.control !== null && result.control !== undefined) rows.push(["Classical control", percent(result.control), "test accuracy"]);
   }
   fill(byId("figures"), rows, ([name, value, note]) => {
-    const box = document.createElement("div");
-    const [dt, dd, small] = ["dt", "dd", "small"].map((tag) => document.createElement(tag));
-    dt.textContent = name;
-    dd.textContent = value;
-    small.textContent = note;
-    if (note) dd.append(small);
-    box.append(dt, dd);
+    const [box, dd] = [element("div"), element("dd", value)];
+    if (note) dd.append(element("small", note));
+    box.append(element("dt", name), dd);
     return box;
   });
 }
+
+const pace = (steps) => (!steps ? "–" : steps < 1 ? `${span(1 / steps)} a step` : `${short(Math.round(steps * 10) / 10)} steps/s`);
 
 function lastOf(curve, name) {
   const found = known.curves[curve];
   return found?.rows.length ? found.rows.at(-1)[found.names.indexOf(name) + 1] : null;
 }
 
-/** Replace the children, unless nothing changed. */
-function fill(parent, rows, make) {
-  const key = JSON.stringify(rows);
-  if (parent.dataset.key === key) return;
-  parent.dataset.key = key;
-  parent.replaceChildren(...rows.map(make));
-}
-
 function log({ all, last }) {
   byId("s-decisions").hidden = !last.length;
   byId("decisions-count").textContent = all > last.length ? `The last ${last.length} of ${short(all)}.` : "";
   fill(byId("decisions"), last.toReversed(), ({ time, text }) => {
-    const item = document.createElement("li");
-    const at = document.createElement("time");
-    at.textContent = clock(time);
-    item.append(at, document.createTextNode(text));
+    const item = element("li");
+    item.append(element("time", clock(time)), element("span", text));
     return item;
   });
 }
@@ -133,3 +132,7 @@ byId("ask-stop").addEventListener("close", () => {
   if (byId("ask-stop").returnValue === "stop") want("stop");
   byId("ask-stop").returnValue = "";
 });
+
+setInterval(() => { // while nothing is told, time goes on all the same
+  if (known.members?.length && known.run.alive && !document.hidden && !due) lanes.draw(known.members, Date.now() / 1000 + ahead);
+}, 500);
