@@ -110,7 +110,8 @@ class Crew:
         near = self._lives.setdefault(one.member, deque(maxlen=NEAR))
         near.append(one)
         for span in chain(one, offsets(near)[-1]):
-            self.lanes.add(one.member, _STATE.get(span.share, "sending"), span.begin, span.end)
+            if span.share != "rest":  # nothing of it was there
+                self.lanes.add(one.member, _STATE.get(span.share, "sending"), span.begin, span.end)
         if values["state"] in {"failed", "uncertain"}:
             at = max(one.times.values(), default=entry.time)
             self.lanes.count(one.member, "failed", at)

@@ -72,7 +72,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that may not pass, or that brings the token of the link."""
         headers, method = Headers(scope=scope), scope["method"]
-        if not allowed(headers.get("host", ""), self._host, self._port):
+        if not allowed(headers.get("host", ""), self._host):
             return _say(
                 f"expected a request to {self._host}:{self._port}, got one to another host; open the link that "
                 "'q-store dashboard' printed",
@@ -114,11 +114,12 @@ class Guard:
         return answer
 
 
-def allowed(header: str, host: str, port: int) -> bool:
-    """Whether a Host header names this server: with an open `host` any address, or this machine's name, does."""
-    name, given = _split(header)
-    if given not in {"", str(port)}:
-        return False
+def allowed(header: str, host: str) -> bool:
+    """Whether a Host header names this server: with an open `host` any address, or this machine's name, does.
+
+    The port may be another one, as at the end of a tunnel; what counts is whose name it is.
+    """
+    name = _name(header)
     if name == host.lower() or (host in LOCAL and name in LOCAL):
         return True
     if host in LOCAL:
@@ -132,13 +133,11 @@ def allowed(header: str, host: str, port: int) -> bool:
     return True  # only a name can be pointed here by somebody else
 
 
-def _split(header: str) -> tuple[str, str]:
-    """Name and port of a Host header."""
+def _name(header: str) -> str:
+    """Of a Host header, without the port."""
     if header.startswith("["):
-        name, _, rest = header[1:].partition("]")
-        return name.lower(), rest.removeprefix(":")
-    name, _, port = header.partition(":")
-    return name.lower(), port
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
 
 
 def _foreign(headers: Headers) -> Response | None:

@@ -56,7 +56,7 @@ function lane(c, member, top, x, width) {
   c.fillStyle = colour("--grid");
   c.fillRect(0, top, width, LANE);
   for (const [k, values] of known.pieces.get(member.name) ?? []) {
-    const left = x(known.began + k * known.width), right = x(known.began + (k + 1) * known.width);
+    const left = Math.floor(x(known.began + k * known.width)), right = Math.ceil(x(known.began + (k + 1) * known.width));
     piece(c, values, left, Math.max(1, right - left), top);
   }
   for (const [stage, since] of member.jobs) {
@@ -77,7 +77,6 @@ function lane(c, member, top, x, width) {
 }
 
 function piece(c, [sending, queued, running, failed, paused], left, width, top) {
-  if (paused > 0) away(c, left, width, top);
   const scale = LANE / Math.max(known.width, sending + queued + running);
   let bottom = top + LANE;
   for (const [name, seconds] of [["running", running], ["queued", queued], ["sending", sending]]) {
@@ -86,6 +85,7 @@ function piece(c, [sending, queued, running, failed, paused], left, width, top) 
     c.fillRect(left, bottom - high, width, high);
     bottom -= high;
   }
+  if (paused > 0) away(c, left, width, top);
   if (failed) {
     c.fillStyle = colour("--failed");
     c.fillRect(left, top, Math.max(3, width), LANE / 2);

@@ -9,10 +9,18 @@ let known = { curves: {} };
 let due = false;
 let ahead = 0; // of the clock of the server
 
-const source = new EventSource("events");
-source.onopen = () => { byId("link").textContent = ""; };
-source.onerror = () => { byId("link").textContent = "connection lost, trying again"; };
-source.onmessage = (event) => {
+/** The browser tries again where the connection breaks, but not where something else answers: then we do. */
+function connect() {
+  const source = new EventSource("events");
+  source.onopen = () => { byId("link").textContent = ""; };
+  source.onmessage = hear;
+  source.onerror = () => {
+    byId("link").textContent = "connection lost, trying again";
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+  };
+}
+
+function hear(event) {
   const news = JSON.parse(event.data);
   if (news.whole) known = { curves: {} };
   for (const [name, { names, at, rows }] of Object.entries(news.curves)) {
@@ -27,7 +35,7 @@ source.onmessage = (event) => {
   ahead = news.now - Date.now() / 1000;
   Object.assign(known, news);
   if (!due) { due = true; requestAnimationFrame(show); }
-};
+}
 
 function show() {
   due = false;
@@ -136,3 +144,5 @@ byId("ask-stop").addEventListener("close", () => {
 setInterval(() => { // while nothing is told, time goes on all the same
   if (known.members?.length && known.run.alive && !document.hidden && !due) lanes.draw(known.members, Date.now() / 1000 + ahead);
 }, 500);
+
+connect();

@@ -1,0 +1,325 @@
+"""The page in a real browser: live trainings, a backend that dies, buttons, reloads, cut connections, accessibility."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from dashboard_runs import OPENING, folder_of_run, step, write
+
+from q_store.apps.history import History
+from q_store.emulator import Emulator
+from q_store.events import EpochDone, ProcessEnded, RunFinished
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'q-store[dev]'")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.socket,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium"),
+]
+LONG = 90_000
+"""Milliseconds that something may take on a busy machine before the test fails."""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def dashboard():
+    """Starts a dashboard of a folder: its process and its link."""
+    with ExitStack() as stack:
+
+        def start(folder):
+            command = [sys.executable, "-m", "q_store", "dashboard", str(folder), "--port", "0"]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.terminate)
+            return process, re.search(r"http://\S+", process.stdout.readline()).group()
+
+        yield start
+
+
+@pytest.fixture
+def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed before it is
+    """Opens a link in a new page; at the end nothing was complained about, and nobody else was asked anything."""
+    contexts, trouble = [], []
+
+    def visit(url, **options):
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(LONG)
+        page.on("console", lambda said: trouble.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        own = url.split("/?")[0]
+        page.on("request", lambda asked: None if asked.url.startswith(own) else trouble.append(asked.url))
+        page.goto(url)
+        return page
+
+    visit.trouble = trouble
+    yield visit
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+FIRST = "Number(document.querySelector('#figures dd').firstChild?.data.replaceAll(',', ''))"
+"""The first figure: the step."""
+
+
+def until(page, expression, argument=None):
+    page.wait_for_function(expression, arg=argument)
+
+
+def says(page, selector, text):
+    """Wait until an element says it."""
+    until(page, "([s, t]) => document.querySelector(s)?.textContent.includes(t)", [selector, text])
+
+
+def number(page, name):
+    """A figure at the top."""
+    return float(page.locator(f"dt:text-is('{name}') + dd").inner_text().split()[0].replace(",", ""))
+
+
+@contextmanager
+def training(out, *options, **environment):
+    command = [sys.executable, "-m", "q_store", "train", *map(str, options), "--out", str(out), "--no-control"]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as process:
+        try:
+            while not (out / "events.jsonl").is_file():
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_live_training_is_shown_held_and_stopped(opened, dashboard, data_file, tmp_path):
+    out = tmp_path / "live"
+    with training(out, "ring", "--data", data_file, "--epochs", "100000") as process:
+        page = opened(dashboard(out)[1])
+        says(page, "#status", "running")
+        page.wait_for_selector(".card[data-id=loss] canvas")
+        until(page, f"() => {FIRST} > 0")
+        before = number(page, "Step")
+        until(
+            page,
+            f"before => {FIRST} > before",
+            before,
+        )
+        page.keyboard.press("Tab")
+        page.get_by_role("button", name="Pause").click()
+        says(page, "#status", "held")
+        held = number(page, "Step")
+        time.sleep(1.5)
+        assert number(page, "Step") == held
+        page.get_by_role("button", name="Resume").click()
+        says(page, "#status", "running")
+        until(
+            page,
+            f"held => {FIRST} > held",
+            held,
+        )
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Go on training").click()
+        assert process.poll() is None
+        page.get_by_role("button", name="Stop").click()
+        page.locator("dialog").get_by_role("button", name="Stop").click()
+        assert process.wait(LONG / 1000) == 130
+        says(page, "#status", "stopped")
+        assert page.locator("#controls").is_hidden()
+        says(page, "#decisions", "somebody asked the run to stop")
+
+
+def test_a_backend_that_dies(opened, dashboard, tmp_path):
+    """Its death is on the page within two seconds of the pool's knowing it; circuits move, and the loss goes on."""
+    with Emulator(rtt=0.02) as one, Emulator(rtt=0.02) as two, Emulator(rtt=0.02) as three:
+        members = "".join(
+            f'[[member]]\nname = "{name}"\nprovider = "ionq"\naccount = "{name}"\nurl = "{each.url}"\nkey_env = "ANY"\n'
+            "max_slice = 30\n"
+            for name, each in (("aria", one), ("forte", two), ("harmony", three))
+        )
+        (tmp_path / "pool.toml").write_text(f'[budget]\nrun = "90000circuits"\n{members}')
+        out = tmp_path / "remote"
+        options = ["lean", "--pool", tmp_path / "pool.toml", "--rows", 20, "--epochs", 40, "--store", tmp_path / "s.db"]
+        with training(out, *options, ANY="x"):
+            page = opened(dashboard(out)[1])
+            page.wait_for_selector("#members tr:nth-child(3)")
+            until(page, f"() => {FIRST} > 0")
+            two.__exit__(None, None, None)
+            until(
+                page,
+                "() => [...document.querySelectorAll('#members tr')].some(r => r.cells[0].textContent === 'forte' "
+                "&& !r.cells[1].textContent.startsWith('working') && !r.cells[1].textContent.startsWith('on trial'))",
+            )
+            seen = time.time()
+            assert seen - _knew(out, "forte") < 2
+            after = number(page, "Step")
+            until(page, f"after => {FIRST} > after", after)
+            assert page.locator("#lanes").is_visible()
+            says(page, "#caps", "circuits:")
+            says(page, "#split", "network")
+
+
+def _knew(out, member):
+    """When the pool told that a member is not working any more."""
+    return next(
+        entry.time
+        for entry in History(out).read()
+        if entry.kind == "MemberChanged"
+        and entry.values["member"] == member
+        and entry.values["health"] not in {"working", "on trial"}
+    )
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """100,000 steps."""
+    folder = folder_of_run(tmp_path_factory.mktemp("long") / "long")
+    write(folder, *OPENING, *map(step, range(1, 50_001)))
+    write(folder, *map(step, range(50_001, 100_001)), EpochDone(1, "epochs", 0.9, 0.8, 0.75, 0.1, 50, 5000, 0.5))
+    write(folder, RunFinished(2, "completed", 1, 1, 9.0), ProcessEnded("completed"))
+    return folder
+
+
+def test_100_000_events(opened, dashboard, long):
+    process, url = dashboard(long)
+    page = opened(url)
+    paint = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+    says(page, "#figures", "100,000")
+    assert paint < 2_000
+    for _ in range(2):  # opened late, and reloaded
+        says(page, "#figures", "100,000")
+        says(page, "#status", "completed")
+        label = page.locator(".card[data-id=loss] .plot").get_attribute("aria-label")
+        assert label.startswith("Loss at step 100,000")
+        page.reload()
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+    assert peak < 200_000  # KiB
+
+
+def test_keyboard_reads_a_curve(opened, dashboard, run):
+    _, url = dashboard(run)
+    page = opened(url)
+    plot = page.locator(".card[data-id=loss] .plot")
+    plot.wait_for()
+    plot.focus()
+    page.keyboard.press("Home")
+    until(page, "() => document.querySelector('.card[data-id=loss] .plot').ariaLabel.startsWith('Loss at step 1:')")
+    page.keyboard.press("ArrowRight")
+    until(page, "() => document.querySelector('.card[data-id=loss] .plot').ariaLabel.startsWith('Loss at step 2:')")
+
+
+class Wire:
+    """Between browser and dashboard; can be cut."""
+
+    def __init__(self, port):
+        self._target, self._open = port, []
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port, self.whole = self._door.getsockname()[1], True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                if not self.whole:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, source, target):
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        self.whole = False
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open = []
+
+    def close(self):
+        self.cut()
+        self._door.close()
+
+
+def test_connection_that_is_cut_comes_back(opened, dashboard, run):
+    _, url = dashboard(run)
+    port = int(re.search(r":(\d+)/", url).group(1))
+    wire = Wire(port)
+    page = opened(url.replace(f":{port}/", f":{wire.port}/"))
+    says(page, "#figures", "of 10")
+    wire.cut()
+    says(page, "#link", "connection lost")
+    write(run, step(6), step(7))
+    wire.whole = True
+    until(page, "() => document.querySelector('#link').textContent === ''")
+    until(page, f"() => {FIRST} === 7")
+    wire.close()
+    opened.trouble[:] = [each for each in opened.trouble if "ERR_" not in each]  # the browser tells of the cut
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_accessible_and_within_the_window(opened, dashboard, run, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    _, url = dashboard(run)
+    page = opened(url, color_scheme=scheme, viewport={"width": width, "height": 740}, bypass_csp=True)
+    page.wait_for_selector(".card[data-id=loss] canvas")
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["impact"]) for each in found if each["impact"] in {"serious", "critical"}] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_wrong_token_says_what_to_do(chromium, dashboard, run):
+    _, url = dashboard(run)
+    page = chromium.new_page()
+    answer = page.goto(url[:-3] + "abc")
+    assert answer.status == 401
+    assert "open the whole link" in page.content()
+    page.close()
+
+
+def test_text_of_a_run_is_never_markup(opened, dashboard, run):
+    config = json.loads((run / "config.json").read_text())
+    config["request"]["model"] = "<img src=x onerror=alert(1)>"
+    (run / "config.json").write_text(json.dumps(config))
+    _, url = dashboard(run)
+    page = opened(url)
+    says(page, "#asked", "<img src=x")
+    assert page.locator("#asked img").count() == 0
