@@ -9,8 +9,10 @@ are free here, for all recipes alike: exact values of the same machine. Every ch
 what reads labels without buying circuits may read those of 20,000.
 
     spsa, v34         the baselines
-    regress-N         N circuits, learned response or direct regression, whichever cross-validates better
-    direct-N          the direct regression alone
+    regress, direct   more and more circuits until two looks in turn see 70 %: learned response or direct regression,
+                      whichever cross-validates better; the direct regression alone
+    regress-N         N circuits; direct-N
+    stop-regress      as users have it: 70 % asked for, looks at the bought images alone; stop-calibrate
     refine-*          from regress, or from the start by random shifts, on with 100 shots and exact refits
     calibrate-N       Z and ZZ under depolarising .35 and angle errors of .05, beside `ideal`, the same machine without;
                       exact probabilities, as the emulator's simulator gives them, or 1000 shots: calibrate-shots-N
@@ -170,7 +172,7 @@ class Study:
             "reached_70": reached(found.curve, TARGET), "reached_65": reached(found.curve, 0.65),
             "curve": [[point.circuits, round(point.accuracy, 4)] for point in found.curve],
             "virtual_seconds": round(virtual, 1), "processor_seconds": round(time.process_time() - used, 1),
-            "cost_usd": round(sum(site.ledger.get("cost", 0.0) for site in sites), 2), "backends": backends,
+            "cost_usd": round(sum(site.ledger["charges_usd"] for site in sites), 2), "backends": backends,
             "where": found.where, "notes": found.notes,
         }  # fmt: skip
 
@@ -196,8 +198,15 @@ def parts(study: Study) -> dict[str, Callable[[int], dict[str, Any]]]:
     def baseline(recipe: Any) -> Callable[[int], dict[str, Any]]:
         return lambda seed: study.run(recipe, study.task(seed, FEW, accuracy=TARGET))
 
+    def reaching(recipe: Any, **kind: bool) -> Callable[[int], dict[str, Any]]:
+        return lambda seed: study.run(recipe, study.task(seed, MANY, accuracy=TARGET), **kind)
+
     return {
         "spsa": baseline(Spsa(looks=45)),
+        "regress": reaching(Regress(most=600, look="held_out")),
+        "direct": reaching(Regress(most=1500, fits=("direct",), look="held_out")),
+        "stop-regress": reaching(Regress()),
+        "stop-calibrate": reaching(Calibrate(), noisy=True, sampled=False),
         **{f"regress-{count}": regress(count) for count in (50, 60, 80, 100, 200, 370, 600)},
         **{f"direct-{count}": regress(count, ("direct",)) for count in (100, 370, 600)},
         "ideal": calibrate(20, noisy=False, maps=("none",)),
@@ -205,7 +214,9 @@ def parts(study: Study) -> dict[str, Callable[[int], dict[str, Any]]]:
         "untuned": calibrate(20, maps=("none",)),
         **{f"calibrate-{count}": calibrate(count) for count in (10, 20, 50)},
         **{f"calibrate-shots-{count}": calibrate(count, shots=SHOTS) for count in (20, 50)},
-        "refine-regress": lambda seed: study.run(Refine(Regress(count=100), count=2000), study.task(seed, MANY)),
+        "refine-regress": lambda seed: study.run(
+            Refine(Regress(count=100, look="held_out"), count=2000), study.task(seed, MANY)
+        ),
         "refine-spsa": lambda seed: study.run(Refine(count=9000, looks=45), study.task(seed, FEW, accuracy=TARGET)),
         "refine-shift": lambda seed: study.run(
             Refine(method="random_shift", count=9000, looks=45), study.task(seed, FEW, accuracy=TARGET)

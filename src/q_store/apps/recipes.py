@@ -186,7 +186,8 @@ def _task(folder: RunFolder, request: Request, parts: Assembly, console: Console
     exact = remote and request.place.exact
 
     def watch(point: Point) -> None:
-        plain(console, f"{point.circuits:,} circuits  {100 * point.accuracy:.1f} % of held-out training rows")
+        seen = "held-out training rows" if point.bought is None else f"the {point.bought:,} bought training rows"
+        plain(console, f"{point.circuits:,} circuits  {100 * point.accuracy:.1f} % of {seen}")
 
     return Task(
         objective,

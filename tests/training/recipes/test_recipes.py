@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from q_store.training.recipes import (
 )
 from q_store.training.recipes.expected import MEASURED
 from q_store.training.recipes.response import learned
+from q_store.training.recipes.task import SURE
 from q_store.training.rows import Rows
 
 CIRCUIT = encoders.amplitude(2, 4) + hardware_efficient(2, 2, ("ry",), "linear")
@@ -52,6 +54,23 @@ FEW = {
     "refine": (Refine(Calibrate(count=8), count=60, looks=2), 68),
     "refine alone": (Refine(count=400, method="random_shift", looks=2), None),
 }
+
+LIMIT = 60
+"""Seconds after which a test fails that hangs."""
+
+
+@pytest.fixture(autouse=True)
+def _ends():
+    """Virtual time and loops over circuits can hang; a test that does fails instead."""
+
+    def expired(_signal, _frame):
+        raise TimeoutError(f"expected an end within {LIMIT} s, got none")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def rows(count, seed):
@@ -82,6 +101,8 @@ def test_every_recipe_learns_and_does_the_same_again(name):
 @pytest.mark.parametrize("name", FEW)
 def test_circuits_are_counted_as_they_are_charged(name):
     recipe, training = FEW[name]
+    if name in {"spsa", "v34", "refine alone"}:
+        recipe, training = replace(recipe, count=80), training and 80
     given = task()
     site = Site("one", seed=1)
 
@@ -100,7 +121,7 @@ def test_circuits_are_counted_as_they_are_charged(name):
 
 
 def test_a_recipe_that_is_broken_off_goes_on_without_buying_again(tmp_path):
-    site, recipe = Site("one", seed=1, backend="qpu.aria-1"), Spsa(count=120, looks=2)
+    site, recipe = Site("one", seed=1, backend="qpu.aria-1"), Spsa(count=60, looks=2)
     given = task(shots=50)
 
     class Dies:
@@ -137,7 +158,11 @@ def test_a_recipe_that_is_broken_off_goes_on_without_buying_again(tmp_path):
 def test_an_accuracy_that_is_seen_twice_ends_training():
     found = drive_sites(Regress(most=90).plan(task(accuracy=0.6)), here())
     assert found.reached == found.spent.training == 50
-    assert [point.circuits for point in found.curve] == [40, 50]
+    assert [point.circuits for point in found.curve] == [point.bought for point in found.curve] == [40, 50]
+    held_out = drive_sites(Regress(most=90, look="held_out").plan(task(accuracy=0.6)), here())
+    assert [(point.circuits, point.bought) for point in held_out.curve] == [(40, None), (50, None)]
+    assert held_out.spent.validation == 60
+    assert held_out.validation == held_out.curve[-1].accuracy
     never = drive_sites(Spsa(count=80, looks=4).plan(task(accuracy=0.999)), here())
     assert never.reached is None
     assert never.spent.training == 80
@@ -148,6 +173,19 @@ def test_an_accuracy_counts_at_the_second_of_two_successive_looks():
     assert reached(curve, 0.7) == 4
     assert reached(curve, 0.8) is None
     assert reached(curve, None) is None
+
+
+def test_what_few_bought_rows_say_counts_less():
+    def said(bought):
+        return [Point(n, 0, 0.0, 0.8, bought) for n in (1, 2)]
+
+    assert reached(said(20), 0.7) is None
+    assert reached(said(200), 0.7) == 2
+    # By its definition: the truth p0 that is SURE standard deviations of p0's own binomial below what was seen.
+    sure = Point(1, 0, 0.0, 0.8, 60).sure
+    assert 0.8 - sure == pytest.approx(SURE * np.sqrt(sure * (1 - sure) / 60))
+    assert Point(1, 0, 0.0, 1.0, 10).sure < 1
+    assert Point(1, 0, 0.0, 0.0, 10).sure == pytest.approx(0)
 
 
 def test_a_response_is_learned_from_few_rows_and_predicts_others():
@@ -251,6 +289,7 @@ def test_auto_takes_steps_where_there_are_too_many_probabilities():
         (lambda: task(accuracy=70), "0.7 is 70 %"),
         (lambda: Regress(fits=("ridge",)), "fits out of"),
         (lambda: Calibrate(maps=("all",)), "maps out of"),
+        (lambda: Regress(look="test"), "bought or held_out"),
         (lambda: Refine(method="spasa"), "spsa"),
         (lambda: next(Regress().plan(task(circuits=5))), "at least 20 circuits"),
         (lambda: next(Spsa().plan(task(circuits=5))), "at least 20 circuits"),

@@ -45,9 +45,9 @@ class Book:
         """See `task.reached`."""
         return reached(self.curve, self.task.accuracy)
 
-    def note(self, accuracy: float) -> None:
-        """A look at the model as it is now."""
-        point = Point(self.spent.training, self.spent.shots, self.spent.cost, accuracy)
+    def note(self, accuracy: float, bought: int | None = None) -> None:
+        """A look at the model as it is now: on so many bought rows, or on held-out ones."""
+        point = Point(self.spent.training, self.spent.shots, self.spent.cost, accuracy, bought)
         self.curve.append(point)
         self.task.watch(point)
 

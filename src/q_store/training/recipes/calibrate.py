@@ -114,7 +114,7 @@ class Calibrate:
             if how != "none":
                 weights = self._readout(task, many, fitted(far, exact, how, ridge), errors)
             targets = None if task.train.targets is None else task.train.targets[order[:end]]
-            book.note(score(objective, far, np.concatenate([trained[:n], weights]), targets))
+            book.note(score(objective, far, np.concatenate([trained[:n], weights]), targets), len(far))
             if book.reached is not None:
                 break
         return (how if how != "full" else f"full, ridge {ridge:g}"), fitted(far, exact, how, ridge)[0], weights

@@ -31,6 +31,7 @@ from q_store.training.rows import Rows
 NAME = "regress"
 DIRECT, RESPONSE = "direct", "response"
 FITS = (DIRECT, RESPONSE)
+BOUGHT, HELD_OUT = "bought", "held_out"
 FOLDS = 5
 LEAST = 20
 FIRST, GROWTH = 40, 1.25
@@ -54,9 +55,11 @@ class Regress:
         fits: that are compared.
         random: circuit parameters at random; False: those of the task's objective as it starts.
         ranks: quadratic terms of a response that are compared.
+        look: at what, on the way to an accuracy: `bought` rows by cross-validation, at no circuits; or `held_out` ones,
+            measured anew each time.
 
     Raises:
-        ConfigError: for fits that there are not.
+        ConfigError: for fits or looks that there are not.
     """
 
     count: int = 200
@@ -64,11 +67,14 @@ class Regress:
     fits: tuple[str, ...] = FITS
     random: bool = True
     ranks: tuple[int, ...] = (1, 2)
+    look: str = BOUGHT
     name: str = NAME
 
     def __post_init__(self) -> None:
         if not self.fits or set(self.fits) - set(FITS):
             raise ConfigError(f"expected fits out of {', '.join(FITS)}, got {self.fits}; leave them out for both")
+        if self.look not in {BOUGHT, HELD_OUT}:
+            raise ConfigError(f"expected a look at {BOUGHT} or {HELD_OUT} rows, got {self.look!r}; leave it out")
 
     def training(self, task: Task) -> int:
         """As many images as are asked for, at most all there are."""
@@ -76,8 +82,8 @@ class Regress:
         return min(asked, task.train.count)
 
     def validation(self, task: Task) -> int:
-        """None but the held-out rows, once."""
-        return task.held_out.count
+        """The held-out rows, once or at every look."""
+        return task.held_out.count * (1 if self.look == BOUGHT else len(list(self._sizes(task))))
 
     def least(self, task: Task) -> int:
         """Two images of each class, and enough to cross-validate."""
@@ -87,18 +93,24 @@ class Regress:
         """The recipe."""
         objective, theta = self._measured(task)
         book, order = Book(task), in_turn(task.train, task.seed)
-        data, values, fitted = order[:0], np.zeros((0, objective.measured.size)), None
+        data, values, fitted, own = order[:0], np.zeros((0, objective.measured.size)), None, None
         for number, end in enumerate(self._sizes(task)):
             more = order[len(data) : end]
             found, _ = yield from book.measured(objective, theta, _taken(task.train, more), TRAINING, number)
             data, values = np.concatenate([data, more]), np.concatenate([values, found])
             fitted = fit(self, task, objective, data, values)
-            book.note(fitted.accuracy)
+            if self.look == HELD_OUT:
+                vector = np.concatenate([theta, fitted.weights])
+                own = yield from book.accuracy(objective, vector, task.held_out, VALIDATION, number)
+                book.note(own)
+            else:
+                book.note(fitted.accuracy, len(data))
             if book.reached is not None:
                 break
         assert fitted is not None  # noqa: S101  # there is one size or more
         vector = np.concatenate([theta, fitted.weights])
-        own = yield from book.accuracy(objective, vector, task.held_out, VALIDATION)
+        if own is None:
+            own = yield from book.accuracy(objective, vector, task.held_out, VALIDATION)
         tested = yield from book.test(objective, vector)
         return RecipeResult(
             NAME, objective, vector, tuple(book.curve), book.reached, tested, own, book.spent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,6 +25,8 @@ LOCAL, POOL = "local", "pool"
 """Sites of a recipe's jobs: an exact simulation here, and what is waited and paid for."""
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 """What circuits are for; tags of a recipe's jobs."""
+SURE = 1.28
+"""Standard errors below an accuracy seen at few bought rows at which it counts: 9 times in 10 the truth is above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,27 @@ class Point:
 
     Attributes:
         circuits, shots, cost: spent on training until then.
-        accuracy: on held-out training rows, or cross-validated on the bought ones.
+        accuracy: on held-out training rows, or on the bought ones.
+        bought: how many of those it was seen on; None: on held-out rows.
     """
 
     circuits: int
     shots: int
     cost: float
     accuracy: float
+    bought: int | None = None
+
+    @property
+    def sure(self) -> float:
+        """The accuracy that counts: as seen on held-out rows; of bought ones, which are few, Wilson's lower bound.
+
+        (p + z^2/2n - z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n) with z = `SURE` (Wilson, J. Am. Stat. Assoc. 22,
+        1927).
+        """
+        if self.bought is None:
+            return self.accuracy
+        p, n, square = self.accuracy, self.bought, SURE**2
+        return (p + square / (2 * n) - SURE * math.sqrt(p * (1 - p) / n + square / (4 * n**2))) / (1 + square / n)
 
 
 Watch = Callable[[Point], None]
@@ -173,11 +190,11 @@ class Recipe(Protocol):
 
 
 def reached(curve: Sequence[Point], accuracy: float | None) -> int | None:
-    """Circuits at the second of the first two successive looks of at least this accuracy; None: there are none."""
+    """Circuits at the second of the first two successive looks that are sure of this accuracy; None: there are none."""
     if accuracy is None:
         return None
     for before, after in pairwise(curve):
-        if before.accuracy >= accuracy and after.accuracy >= accuracy:
+        if before.sure >= accuracy and after.sure >= accuracy:
             return after.circuits
     return None
 
