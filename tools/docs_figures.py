@@ -31,6 +31,7 @@ import docs_gradients  # noqa: E402
 import docs_recipes  # noqa: E402  # they are scripts, found by the line above
 import docs_remote  # noqa: E402  # the same
 import docs_torch  # noqa: E402
+import docs_watching  # noqa: E402
 from accuracy import label  # noqa: E402
 from machine import share_of_peak  # noqa: E402
 from report import OURS, milliseconds, ratios  # noqa: E402
@@ -51,6 +52,7 @@ DOCUMENTS = (
     "docs/store.md",
     "docs/torch.md",
     "docs/document.md",
+    "docs/ledger.md",
 )
 ACCURACY, SPEED = "accuracy.json", "full-1-thread.json"
 SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
@@ -331,6 +333,7 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "adaptive-depth": docs_adaptive.adaptive_depth,
     "adaptive-shots": docs_adaptive.adaptive_shots,
     "adaptive-spsa": docs_adaptive.adaptive_spsa,
+    "watching": docs_watching.watching,
 }
 
 if __name__ == "__main__":

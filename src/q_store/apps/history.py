@@ -4,8 +4,9 @@
     {"n": 1, "t": 1790000000.25, "kind": "RunStarted", "values": {"epochs": 20, ...}}
 
 Numbers count from 1 and go on where a resumed run does; times are `events.moment`. Training pays for putting an event
-into a queue and nothing else: a thread writes. What a full queue or a disk that refuses loses is counted, and never
-stops the training.
+into a queue and nothing else: a thread writes. Of steps that come quicker than `BETWEEN` one in that time is written,
+and the last one before anything else. What a full queue or a disk that refuses loses is counted, and never stops the
+training.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ FORMAT = 1
 EVENTS = "events.jsonl"
 EVERY = 0.2
 """Seconds between two writings."""
+BETWEEN = 0.02
+"""Seconds between two steps that are written, at least."""
 LIMIT = 65_536
 """Events that wait to be written, at most."""
 _MARK = 1024
@@ -77,14 +80,23 @@ class HistoryWriter:
     Args:
         folder: of the run; what is there already is kept.
         clock: seconds since 1970.
-        every: seconds between two writings.
+        every: seconds between two writings. between: seconds between two steps that are written, at least.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = moment, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = moment,
+        every: float = EVERY,
+        between: float = BETWEEN,
+    ) -> None:
         self.path = folder / EVENTS
         self.lost = 0
         """Events that could not be written."""
-        self._clock, self._every = clock, every
+        self._clock, self._every, self._between = clock, every, between
+        self._skipped: tuple[float, Event] | None = None
+        self._next = -math.inf
         self._queue: deque[tuple[float, Event]] = deque()
         self._refusal = ""
         self._number: int | None = None
@@ -94,10 +106,22 @@ class HistoryWriter:
 
     def __call__(self, event: Event) -> None:
         """Take in one event; in any thread."""
+        at = self._clock()
+        if type(event) is StepDone:
+            if at < self._next:
+                self._skipped = at, event
+                return
+            self._next, self._skipped = at + self._between, None
+        elif self._skipped is not None:
+            self._add(*self._skipped)
+            self._skipped = None
+        self._add(at, event)
+
+    def _add(self, at: float, event: Event) -> None:
         if len(self._queue) >= LIMIT:
             self.lost += 1
             return
-        self._queue.append((self._clock(), event))
+        self._queue.append((at, event))
         if self._thread is None:
             self._start()
 
@@ -123,6 +147,8 @@ class HistoryWriter:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
+        if self._skipped is not None:
+            self._add(*self._skipped)
         self.flush()
         self.lost += len(self._queue)
         self._queue.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +15,10 @@ from q_store.apps.progress import plain
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.shelf import folder_of
 from q_store.errors import RunError
-from q_store.ledger import AFTER, BEFORE, SHARES, Ledger, Part, ledger
+from q_store.ledger import SHARES, Ledger, Part, ledger
 
+LEAST = 1e-4
+"""Seconds that are worth a word."""
 LONGEST = 5
 """Steps that are shown: those that took longest."""
 REST = "rest: circuits wait for a member that pauses, for tries again, or the service says nothing; or the run is held"
@@ -39,11 +41,15 @@ def show(store: Path | None, name: str, *, as_json: bool) -> None:
     found = of_folder(folder)
     console = Console(stderr=as_json)
     console.print(Text(f"{folder}: {found.run.wall:,.1f} s", style="bold"))
-    console.print(_table("backend", [*found.backends, found.run]))
-    steps = [step for step in found.steps if step.name not in {BEFORE, AFTER}]
+    table = _table("backend", [*found.backends, found.run])
+    table.add_row("seconds", "", *(f"{found.run.seconds[name]:,.2f}" for name in SHARES))
+    console.print(table)
+    steps = [step for step in found.steps if step.steps]
     if steps:
-        longest = sorted(steps, key=lambda step: -step.wall)[:LONGEST]
-        plain(console, f"\n{len(steps):,} steps, {_each(steps):,.4g} s each; those that took longest:")
+        longest = sorted(steps, key=lambda step: -step.wall / step.steps)[:LONGEST]
+        count = sum(step.steps for step in steps)
+        each = sum(step.wall for step in steps) / count
+        plain(console, f"\n{count:,} steps, {each:,.4g} s each; those that took longest:")
         console.print(_table("step", longest))
     for line in job_lines(found):
         plain(console, line)
@@ -64,16 +70,14 @@ def job_lines(found: Ledger) -> list[str]:
     """A line for the jobs of each backend."""
     lines = []
     for each in found.jobs:
-        mean = ", ".join(f"{name} {each.seconds[name] / each.jobs:,.3g} s" for name in SHARES if each.seconds[name])
+        mean = ", ".join(
+            f"{name} {each.seconds[name] / each.jobs:,.3g} s" for name in SHARES if each.seconds[name] > LEAST
+        )
         cost = f", {each.cost:,.2f} {each.currency}" if each.cost else ""
         failed = f" ({each.failed} in vain)" if each.failed else ""
         counts = f"{each.jobs:,} jobs{failed}, {each.circuits:,} circuits, {each.shots:,} shots{cost}"
         lines.append(f"{each.member}: {counts}; a job takes {mean}")
     return lines
-
-
-def _each(steps: Sequence[Part]) -> float:
-    return sum(step.wall for step in steps) / len(steps)
 
 
 def _table(title: str, parts: Sequence[Part]) -> Table:
@@ -82,9 +86,7 @@ def _table(title: str, parts: Sequence[Part]) -> Table:
     for name in ("seconds", *SHARES):
         table.add_column(name, justify="right", no_wrap=True)
     for part in parts:
-        table.add_row(Text(part.name), f"{part.wall:,.3f}", *(_cell(part.seconds, name, part.wall) for name in SHARES))
+        wall = part.wall or 1.0
+        shares = (f"{100 * part.seconds[name] / wall:.0f} %" if part.seconds[name] else "-" for name in SHARES)
+        table.add_row(Text(part.name), f"{part.wall:,.3f}", *shares)
     return table
-
-
-def _cell(seconds: Mapping[str, float], name: str, wall: float) -> str:
-    return f"{seconds[name]:,.3f} {100 * seconds[name] / wall:3.0f} %" if seconds[name] and wall else "-"

@@ -421,6 +421,7 @@ def bound(train):
     kept = train(**names).trainer
     assert kept.usage.bound == {"hits": 18, "misses": 18}
     assert "cache of bound circuits: 18 hits of 36 (50%)" in kept.performance_report()
+    assert "; a job takes " in kept.performance_report()  # where the time went, from the ledger
     assert train(**names, enable_circuit_cache=False).trainer.usage.bound["hits"] == 0
     assert train(**names, cache_size=0).trainer.usage.bound["hits"] == 0
     assert train(**names, cache_size=2).trainer.usage.bound["hits"] < 18
@@ -448,9 +449,11 @@ def performance(train):
     lines = (found.folder / "figures" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert "steps: 3" in found.trainer.performance_report()
+    assert "\ntime " in found.trainer.performance_report()
     off = train(quantum_sdk="mock", enable_performance_tracking=False, performance_log_dir="none")
     assert not (off.folder / "none").exists()
     assert "steps: not kept" in off.trainer.performance_report()
+    assert "\ntime " not in off.trainer.performance_report()
 
 
 @effect("enable_dashboard", "dashboard_port")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from q_store.apps.place import IONQ, Place
 from q_store.apps.pool_file import AER, Entry
 from q_store.backends.ionq.client import IonQBackend
 from q_store.config import MemberConfig, TrainingConfig
+from q_store.events import Sink
 from q_store.jobs import AnyExecutor
 from q_store.models.trained import default_backend
 from q_store.pool.membership import Member
@@ -32,17 +33,18 @@ class Site:
 
 
 @contextmanager
-def opened(config: TrainingConfig, backend: Any = None) -> Iterator[Site]:
+def opened(config: TrainingConfig, backend: Any = None, sinks: Sequence[Sink] = ()) -> Iterator[Site]:
     """The place of a configuration, or of a backend that takes its place, for as long as the block lasts.
 
-    Whoever is in an event loop closes the pool in it first (`Pool.aclose`).
+    `sinks` hear what its pool does; a pool that was handed over has its own. Whoever is in an event loop closes the
+    pool in it first (`Pool.aclose`).
 
     Raises:
         AuthenticationError: for a missing key. ConfigError: for two members that are the same. CapabilityError: for a
             simulator that is not installed.
     """
     if backend is not None:
-        yield _given(config, backend)
+        yield _given(config, backend, sinks)
         return
     chosen = entries(config)
     if not chosen:
@@ -57,7 +59,7 @@ def opened(config: TrainingConfig, backend: Any = None) -> Iterator[Site]:
         if paid:  # what is bought must outlive this process
             store = open_things.enter_context(closing(_store(config.training.checkpoint_directory)))
         clients = {each.name: each.backend for each in found.members if isinstance(each.backend, IonQBackend)}
-        pool = Pool([_limited(each, config) for each in found.members], store, patience=_patience(config))
+        pool = Pool([_limited(each, config) for each in found.members], store, patience=_patience(config), sinks=sinks)
         yield Site(pool, pool, clients)
 
 
@@ -105,7 +107,7 @@ def _patience(config: TrainingConfig) -> float:
     return PATIENCE if wanted is None else wanted
 
 
-def _given(config: TrainingConfig, backend: Any) -> Site:
+def _given(config: TrainingConfig, backend: Any, sinks: Sequence[Sink]) -> Site:
     """A backend that was handed over: as it is where it runs jobs, else as the member of a pool."""
     engine = getattr(getattr(getattr(backend, "member", None), "backend", None), "engine", None)
     if engine is not None or hasattr(backend, "run"):
@@ -113,7 +115,7 @@ def _given(config: TrainingConfig, backend: Any) -> Site:
     if isinstance(backend, Pool):
         return Site(backend, backend)
     found = [_limited(each, config) for each in members([backend])]
-    pool = Pool(found, patience=_patience(config))
+    pool = Pool(found, patience=_patience(config), sinks=sinks)
     return Site(pool, pool, {each.name: each.backend for each in found if isinstance(each.backend, IonQBackend)})
 
 

@@ -9,9 +9,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from q_store import __version__
+from q_store.apps.history import Entry
+from q_store.apps.ledger_view import short
 from q_store.apps.legacy.places import Site
 from q_store.apps.legacy.results import TrainingMetrics
-from q_store.events import EpochDone, Event, StepDone
+from q_store.events import (
+    CircuitsDone,
+    CircuitsKnown,
+    EpochDone,
+    Event,
+    JobEnded,
+    JobsRun,
+    ProcessEnded,
+    ProcessStarted,
+    StepDone,
+    moment,
+)
+from q_store.ledger import ledger
 
 LOG = logging.getLogger("q_store")
 STEPS_FILE = "steps.jsonl"
@@ -25,6 +40,7 @@ class Watcher:
         log_interval: steps between two lines in the log. gradients: whether norms are kept. performance: whether steps
             are. folder: where lines of JSON go, if anywhere. epoch_offset: added to epochs, which begin with 0.
         norms: of gradients, before clipping. steps: figures of every step. history: of every epoch.
+        told: what the ledger needs; where performance is kept.
     """
 
     log_interval: int = 10
@@ -34,6 +50,7 @@ class Watcher:
     norms: list[float] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     history: list[TrainingMetrics] = field(default_factory=list)
+    told: list[Entry] = field(default_factory=list)
     _epoch: list[StepDone] = field(default_factory=list)
     _before: tuple[int, int, float] = (0, 0, 0.0)
     _file: TextIO | None = None
@@ -41,22 +58,31 @@ class Watcher:
     def begin(self, circuits: int = 0, shots: int = 0, seconds: float = 0.0) -> None:
         """Another training, which may go on from a checkpoint with these totals."""
         self._epoch, self._before = [], (circuits, shots, seconds)
+        self._keep(ProcessStarted(__version__))
         if self.performance and self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / STEPS_FILE).open("a", encoding="utf-8")
 
     def end(self) -> None:
         """Close the file."""
+        self._keep(ProcessEnded("completed"))
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def __call__(self, event: Event) -> None:
         """See `events.Sink`."""
+        if isinstance(event, StepDone | JobEnded | JobsRun | CircuitsKnown | CircuitsDone):
+            self._keep(event)
         if isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, EpochDone):
             self._close(event)
+
+    def _keep(self, event: Event) -> None:
+        if self.performance:
+            values = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+            self.told.append(Entry(len(self.told) + 1, moment(), type(event).__name__, values))
 
     def _step(self, event: StepDone) -> None:
         self._epoch.append(event)
@@ -147,4 +173,6 @@ def report(watcher: Watcher, usage: Usage) -> str:
         lines.append("steps: not kept, as enable_performance_tracking is False")
     elif steps:
         lines.append(f"steps: {len(steps)}, the last with a gradient of {steps[-1]['gradient_norm']:.4f}")
+    if watcher.told:
+        lines += short(ledger(watcher.told))
     return "\n".join([*lines, *usage.lines()])

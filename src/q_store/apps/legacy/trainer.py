@@ -232,7 +232,7 @@ class QuantumTrainer:
             return
         manager = self.backend_manager
         backend = manager.get_backend() if hasattr(manager, "get_backend") else manager
-        with opened(self.config, backend) as site:
+        with opened(self.config, backend, [self.watcher]) as site:
             self._site = site
             try:
                 yield site

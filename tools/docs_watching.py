@@ -1,0 +1,33 @@
+"""The table of docs/ledger.md, from benchmarks/results/watching.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+
+
+def watching(results: Path) -> str:
+    """What a step takes, and what watching it adds."""
+    path = results / "watching.json"
+    if not path.is_file():
+        return "Not measured yet; `python benchmarks/watching.py --out benchmarks/results/watching.json`."
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [["step", "ms", "nobody watches", "watched"], ["---", "---:", "---:", "---:"]]
+    for name, ways in found["cases"].items():
+        jobs, hook = found["jobs_a_step"].get(name), found["hooks"]
+        hidden = hook["a local job"] if jobs is None else jobs * hook["a remote job"]
+        step = median(ways["nobody"])
+        rows.append([name, f"{1e3 * step:.3f}", f"{100 * hidden / step:.2f} %", _more(ways["nobody"], ways["watched"])])
+    about, repeats = found["machine"], len(ways["bare"])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + (
+        f"\n\n`python benchmarks/watching.py`: processor time of a step, threads included; what is in the way where "
+        f"nobody listens, timed by itself, as a share of it; what writing the history and heeding the control add, "
+        f"median (smallest – largest) of {repeats} repetitions measured in turn. {about['cpu']}, one core, "
+        f"{about['date']}, load average at the start {about['load_average'][0]:.1f}."
+    )
+
+
+def _more(nobody: list[float], watched: list[float]) -> str:
+    each = sorted(100 * (b / a - 1) for a, b in zip(nobody, watched, strict=True))
+    return f"{median(each):+.1f} % ({each[0]:+.1f} – {each[-1]:+.1f})"
