@@ -1,17 +1,17 @@
 """Kill trainings that pay a service, resume them, and let the service's ledger judge what that cost.
 
-Usage: python tools/soak_crash.py [--kills 200] [--every] [--same] [--seed 0] [--workers 3] [--minutes M] [--out FILE]
+Usage: python tools/soak_crash.py [--kills 200] [--every] [--seed 0] [--workers 3] [--minutes M] [--out FILE]
 
 A run is a training on an emulator of its own (`q-store emulator`), killed with SIGKILL up to three times and resumed
 (`q-store resume`) until it ends. Runs take turns: a pool of two paid members; one paid service; a noisy simulator; two
-trainings at once on one store, each killed on its own; new interpreters instead of forks of this one. Moments: after a
-random time, or at a random boundary of everything that outlives the process: before a transaction, before its commit,
-behind it; before and behind a request that may cost something; before and behind a file's rename. New interpreters are
-killed when the service has accepted a random number of circuits. `--every` kills at each boundary of the first three
-kinds besides, one a run. `--same` adds two trainings at once that ask the same, which is to be bought once. Afterwards
-the service must have charged as many circuits as for the unbroken run, none twice; the store must be sound, with
-nothing open, nothing reserved and the service's sum spent; and the parameters must be those of the unbroken run. Exit
-code 1 when a run ends otherwise.
+trainings at once on one store, each killed on its own; two that ask the same, which is to be bought once; new
+interpreters instead of forks of this one. Moments: after a random time, or at a random boundary of everything that
+outlives the process: before a transaction, before its commit, behind it; before and behind a request that may cost
+something; before and behind a file's rename. New interpreters are killed when the service has accepted a random number
+of circuits. `--every` kills at each boundary of the first three kinds besides, one a run. Afterwards the service must
+have charged as many circuits as for the unbroken run, none twice; the store must be sound, with nothing open, nothing
+reserved and the service's sum spent; and the parameters must be those of the unbroken run. Exit code 1 when a run ends
+otherwise.
 
 Processes are forks of one that has imported everything and opened nothing, see `mortal`.
 """
@@ -83,9 +83,12 @@ SINGLE = [
     Kind("paid service", SERVICE),
     Kind("noisy simulator", ("--backend", "ionq", "--noise", "aria-1")),
 ]
-KINDS = [*SINGLE, Kind("shared store", SERVICE, seeds=(0, 1)), Kind("new interpreters", SERVICE, fresh=True)]
-SAME = Kind("the same twice", ("--pool", "pool.toml"), seeds=(0, 0))
-
+KINDS = [
+    *SINGLE,
+    Kind("shared store", SERVICE, seeds=(0, 1)),
+    Kind("the same twice", ("--pool", "pool.toml"), seeds=(0, 0)),
+    Kind("new interpreters", SERVICE, fresh=True),
+]
 
 FRESH_PATIENCE = 10.0
 """Seconds after which a new interpreter is killed that buys nothing more."""
@@ -312,9 +315,8 @@ def plans(given: argparse.Namespace, unbroken: dict[Kind, dict[int, Unbroken]]) 
     if given.every:
         for kind in SINGLE:
             yield from ((kind, boundary) for boundary in range(1, unbroken[kind][0].boundaries + 1))
-    kinds = [*KINDS, *([SAME] if given.same else [])]
     for number in itertools.count(1):
-        yield kinds[number % len(kinds)], f"{given.seed}/{number}"
+        yield KINDS[number % len(KINDS)], f"{given.seed}/{number}"
 
 
 def soak(given: argparse.Namespace, note: Callable[[str], None]) -> int:
@@ -346,20 +348,19 @@ def soak(given: argparse.Namespace, note: Callable[[str], None]) -> int:
 
 def references(workers: ProcessPoolExecutor, note: Callable[[str], None]) -> dict[Kind, dict[int, Unbroken]]:
     """What the trainings of each kind come to that nobody disturbs; those that differ in their killing only are one."""
-    asked = {(kind.place, seed): (kind, seed) for kind in [*KINDS, SAME] for seed in kind.seeds}
+    asked = {(kind.place, seed): (kind, seed) for kind in KINDS for seed in kind.seeds}
     futures = {key: workers.submit(undisturbed, *which) for key, which in asked.items()}
     found = {key: future.result() for key, future in futures.items()}
     for (place, seed), each in found.items():
         note(f"unbroken: {' '.join(place)}, seed {seed}: {each.circuits} circuits charged, "
              f"{each.boundaries} boundaries, parameters {each.parameters[:16]}")  # fmt: skip
-    return {kind: {seed: found[kind.place, seed] for seed in kind.seeds} for kind in [*KINDS, SAME]}
+    return {kind: {seed: found[kind.place, seed] for seed in kind.seeds} for kind in KINDS}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--every", action="store_true", help="kill at every boundary first, besides these")
-    parser.add_argument("--same", action="store_true", help="two trainings that ask the same at once, besides")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=3, help="runs side by side")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so long")

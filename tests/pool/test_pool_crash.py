@@ -14,6 +14,7 @@ from q_store.emulator.clock import run_virtual
 from q_store.errors import StorageError
 from q_store.jobs import Output
 from q_store.pool.pool import Pool
+from q_store.pool.settings import PoolSettings
 from q_store.store import State
 
 
@@ -103,6 +104,46 @@ def test_a_crash_at_any_write_costs_nothing(tmp_path, reuse, before):
     assert at > 10
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_whoever_waits_for_circuits_of_a_process_that_has_ended_fetches_them(tmp_path, before):
+    """Two runs ask the same at once, and one ends at any write: the other waits, and buys nothing that was sent."""
+    (right,), _ = run(sites(), [job(reuse=True)])
+    for at in itertools.count(1 + before, 2):
+        own, path = sites(), tmp_path / f"{at}.db"
+        with begun(path) as first, opened(path, owner="two") as second:
+            second.runs.start("train", {}, run="s")
+            crash = Crash(first, at, before=before)
+            outcome = beside(own, first, second)
+            crash.bury()
+            with opened(path, owner="three") as third:
+                (resumed,), _ = run(own, [job(reuse=True)], third, run="r")
+            second.check()
+            assert second.tickets.open() == []
+        for each in (outcome, resumed):
+            np.testing.assert_array_equal(each.counts, right.counts)
+        assert sum(site.ledger["charged_circuits"] for site in own) == 5, at
+        if not crash.dead:
+            break
+    assert at > 10
+
+
+def beside(own, first, second):
+    """The outcome of run "s", which begins when run "r" has sent what both ask."""
+
+    async def go():
+        one, two = (Pool([site.member for site in own], store, name) for store, name in ((first, "r"), (second, "s")))
+        ends = asyncio.ensure_future(one.run_async([job(reuse=True)]))
+        await asyncio.sleep(0.5)
+        (outcome,) = await two.run_async([job(reuse=True)])
+        await asyncio.wait({ends})
+        assert isinstance(ends.exception(), StorageError | None)
+        await asyncio.gather(one.aclose(), two.aclose())
+        return outcome
+
+    epoch()
+    return run_virtual(go())
+
+
 def left_behind(own, path):
     """End processes earlier and later, until one has left a slice with the service."""
     for at in itertools.count(1):
@@ -163,3 +204,71 @@ def test_a_run_waits_for_another_that_was_faster_to_take_up_what_it_left(tmp_pat
     assert site.ledger["charged_circuits"] == 5
     for store in (other, own):
         store.close()
+
+
+def test_several_that_wait_for_what_another_one_left_hand_it_on_and_back_to_its_own_run(tmp_path):
+    """The job takes longer than leases last: whoever fetches it may lose it, and nobody buys it again."""
+    site, path = Site("one", backend="qpu.aria-1", circuit_seconds=60.0, rtt=0.1), tmp_path / "s.db"
+    left_behind([site], path)
+    stores = {name: opened(path, owner=name) for name in ("s", "t", "r")}
+    for name in ("s", "t"):
+        stores[name].runs.start("train", {}, run=name)
+    owners = []
+
+    async def ask(name, after):
+        await asyncio.sleep(after)
+        async with Pool([site.member], stores[name], name) as pool:
+            (outcome,) = await pool.run_async([job(reuse=True)])
+        return outcome
+
+    async def look():
+        while open_ := stores["s"].tickets.open():
+            owners.append(open_[0].owner)
+            await asyncio.sleep(1)
+
+    async def go():
+        asked = asyncio.gather(ask("s", 0), ask("t", 5), ask("r", 150))
+        await look()
+        return await asked
+
+    epoch()
+    outcomes = run_virtual(go())
+    assert [name for name, _ in itertools.groupby(owners)][1:] == ["s", "t", "r"]
+    for outcome in outcomes:
+        np.testing.assert_array_equal(outcome.counts, outcomes[0].counts)
+    assert site.ledger["charged_circuits"] == 5
+    for store in stores.values():
+        store.close()
+
+
+def test_what_no_member_can_fetch_is_waited_for_only_while_its_process_lives(tmp_path):
+    """The slice of another account, whose process has ended: its lease is what there is to wait for."""
+    theirs, ours = (
+        Site(name, backend="qpu.aria-1", circuit_seconds=60.0, rtt=0.1, key=f"key-of-{name}") for name in ("one", "two")
+    )
+    path = tmp_path / "s.db"
+    left_behind([theirs], path)
+    with opened(path) as store:
+        (outcome,), _ = run([ours], [job(reuse=True)], store)
+    assert outcome.complete
+    assert ours.ledger["charged_circuits"] == 5
+
+
+@pytest.mark.parametrize("buys", [False, True])
+def test_what_a_lost_member_has_of_another_run_is_bought_where_the_user_says_so(tmp_path, buys):
+    settings = PoolSettings(lost="buy", lost_after=20.0) if buys else None
+    own, path = sites(), tmp_path / "s.db"
+    left_behind(own, path)
+    with begun(path) as store:
+        left = [ticket for ticket in store.tickets.open() if ticket.state is State.SENT]
+        gone = next(site for site in own if site.name == left[0].backend)
+        circuits = sum(ticket.circuits for ticket in left if ticket.backend == gone.name)
+        gone.line.dead = True
+        (outcome,), took = run(own, [job(reuse=True)], store, settings=settings, patience=300.0)
+        assert outcome.complete is buys
+        assert took < 120 if buys else len(outcome.status) == circuits
+    gone.line.dead = False
+    with begun(path) as store:
+        (again,), _ = run(own, [job(reuse=True)], store)
+    assert again.complete
+    assert buys or sum(site.ledger["charged_circuits"] for site in own) == 5

@@ -35,7 +35,7 @@ def test_a_hundred_thousand_rows_take_less_than_300_bytes_each(tmp_path):
     [
         (sql.GET_SAMPLES.format("?,?"), (b"a", b"b"), "PRIMARY KEY"),
         (sql.GET_ENTRIES.format("?,?"), (1, 0, 1, 2), "PRIMARY KEY"),
-        (sql.GET_CLAIMS.format("?,?"), (0, b"a", b"b"), "PRIMARY KEY"),
+        (sql.GET_CLAIMS.format("?,?"), (b"a", b"b"), "PRIMARY KEY"),
         (sql.READ_JOURNAL, {"run": 1, "job": 0}, "PRIMARY KEY"),
         (sql.GET_TICKET, {"fingerprint": "a"}, "INDEX"),
         (sql.ADOPTABLE, {"now": 0, "owner": ""}, "INDEX tickets_by_state"),

@@ -142,6 +142,19 @@ def test_a_claim_ends_with_its_lease(store, clock):
     assert {held.fingerprint for held in store.tickets.claimed(keys_of(part("c"), DOMAIN))} == {"b"}
 
 
+def test_who_says_so_waits_for_what_is_on_its_way_after_its_lease(store, clock):
+    store.tickets.intend(intent(part("a")))
+    clock.now += 61
+    keys, other = keys_of(part("b"), DOMAIN), another(store)
+    for waits in (lambda _: True, lambda ticket: ticket.state is State.INTENT):
+        (held,) = other.intend(intent(part("b")), waits)
+        assert (held.fingerprint, held.until) == ("a", clock.now - 1)
+        assert other.claimed(keys, waits) == [held]
+    assert other.claimed(keys) == other.claimed(keys, lambda _: False) == []
+    store.tickets.settle("a", State.FAILED)
+    assert other.claimed(keys, lambda _: True) == []
+
+
 def test_independent_repeats_do_not_wait_for_each_other(store):
     store.tickets.intend(intent(part("a")))
     assert store.tickets.intend(intent(part("b"), claim=False)) == []

@@ -3,18 +3,21 @@
 A ticket with an id is waited for and fetched. One without is looked up at the service: found, it is fetched; surely
 never accepted, it is closed, and its circuits are asked for again; otherwise it is UNCERTAIN and stays so. One that was
 sent with another key, or to another address, is not looked up: where it is not, it would be found absent.
+
+Tickets of other runs are taken up too, once their leases have ended: at the beginning, and whenever somebody waits for
+their circuits. So a process that dies costs those that ask the same as it some time, and nothing is bought twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from q_store.backends.base import Found, Missing, Ticket
-from q_store.errors import BackendError, PausedError, RunError
+from q_store.errors import BackendError, PausedError, RunError, StoreError
 from q_store.events import Announcer
 from q_store.jobs import Status
 from q_store.pool.books import Sending, Written
@@ -23,7 +26,7 @@ from q_store.pool.delivery import together
 from q_store.pool.lives import Life
 from q_store.pool.membership import Member
 from q_store.pool.watch import Watch
-from q_store.store import State, StoredTicket
+from q_store.store import Held, State, StoredTicket
 
 _BEFORE = 60.0
 """Seconds that clocks may differ: the service's list is read back to so long before the intent."""
@@ -51,6 +54,9 @@ class Attachment:
     lost_after: float | None = None
     announce: Announcer = field(default_factory=Announcer)
     _left: list[StoredTicket] = field(default_factory=list)
+    _cared: set[str] = field(default_factory=set)
+    _unknown: set[str] = field(default_factory=set)
+    """Fingerprints of other runs' tickets: those that are being brought to their end, and see `is_unknown`."""
 
     async def own(self) -> Gaps:
         """Bring the run's tickets to their end; what stays uncertain, by job and circuit.
@@ -80,8 +86,49 @@ class Attachment:
         What fails is left as it is.
         """
         adopted = self.books.store.tickets.adopt(lambda ticket: ticket.run != self.books.run and self._reads(ticket))
-        tasks = [*map(self._take_up, adopted), *(self._take_up(ticket, extra=True) for ticket in self._left)]
+        tasks = [*map(self._rescue, adopted), *(self._take_up(ticket, extra=True) for ticket in self._left)]
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def waits(self, ticket: StoredTicket) -> bool:
+        """See `Carer`: it is perhaps paid for, and a member can fetch it; one that is lost, only where nobody buys."""
+        uncertain = ticket.state is State.UNCERTAIN and not self.is_unknown(ticket.fingerprint)
+        if uncertain or not self._reads(ticket):
+            return False
+        return self.lost_after is None or self.watches[ticket.backend].silence < self.lost_after
+
+    def is_unknown(self, fingerprint: str) -> bool:
+        """See `Carer`: another's slice that was on its way, until we found that nobody can tell what became of it."""
+        return fingerprint in self._unknown
+
+    async def rescue(self, held: Sequence[Held]) -> bool:
+        """See `Carer`: those of other runs whose lease has ended are ours, until they have come to their end.
+
+        Raises PausedError where a service is out of reach.
+        """
+        tickets, names = self.books.store.tickets, {each.fingerprint for each in held} - self._cared
+        wanted = [ticket for ticket in tickets.open() if ticket.fingerprint in names and self.waits(ticket)]
+        names = {ticket.fingerprint for ticket in wanted if ticket.run != self.books.run}
+        tickets.adopt(lambda ticket: ticket.fingerprint in names)
+        left = [ticket for ticket in map(tickets.get, names) if ticket.owner == tickets.owner and ticket.state.is_open]
+        await together([self._rescue(ticket) for ticket in left])
+        return bool(left)
+
+    async def _rescue(self, ticket: StoredTicket) -> None:
+        """Bring a ticket of another run to its end, unless its own process is back, or that is being done here."""
+        tickets = self.books.store.tickets
+        if ticket.fingerprint in self._cared:
+            return
+        self._cared.add(ticket.fingerprint)
+        try:
+            await self._take_up(ticket)
+            if ticket.state is not State.UNCERTAIN and tickets.get(ticket.fingerprint).state is State.UNCERTAIN:
+                self._unknown.add(ticket.fingerprint)
+        except StoreError:
+            now = tickets.get(ticket.fingerprint)
+            if now.state.is_open and now.owner == tickets.owner:
+                raise
+        finally:
+            self._cared.discard(ticket.fingerprint)
 
     def _reads(self, ticket: StoredTicket) -> bool:
         """Whether a member can look the slice up."""

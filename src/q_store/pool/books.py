@@ -19,7 +19,20 @@ from q_store.backends.base import Answer, Missing, Slice, Ticket
 from q_store.jobs import Status
 from q_store.pool.contents import Contents
 from q_store.pool.membership import Member
-from q_store.store import EXACT, Amounts, Domain, Held, Intent, Measured, Replay, Source, State, Store, pooled
+from q_store.store import (
+    EXACT,
+    Amounts,
+    Domain,
+    Held,
+    Intent,
+    Measured,
+    Replay,
+    Source,
+    State,
+    Store,
+    StoredTicket,
+    pooled,
+)
 from q_store.store.store import LEASE_SECONDS
 
 Ints = npt.NDArray[np.int64]
@@ -79,6 +92,19 @@ class Books(Protocol):
         """What came, a row for each circuit; of circuits that are not fresh[S] another slice was faster."""
 
 
+class Carer(Protocol):
+    """Looks after open tickets whose own process is gone."""
+
+    def waits(self, ticket: StoredTicket) -> bool:
+        """Whether to wait for what a ticket is getting, though its lease has ended."""
+
+    def is_unknown(self, fingerprint: str) -> bool:
+        """Whether nobody can tell what became of a ticket that was waited for: its circuits may be paid for."""
+
+    async def rescue(self, held: Sequence[Held]) -> bool:
+        """Bring those of these tickets to their end that nobody looks after; whether there were any."""
+
+
 class Unwritten:
     """Nothing is kept."""
 
@@ -123,6 +149,8 @@ class Written:
     def __init__(self, store: Store, run: str) -> None:
         self.store = store
         self.run = store.runs.get(run).id
+        self.carer: Carer | None = None
+        """Who takes up what other processes leave while we wait for it; None: it is bought when leases have ended."""
         self._worked = self._room = 0.0
         """Seconds of work that are not written, and that there may be before the caps are read again."""
 
@@ -172,7 +200,14 @@ class Written:
             member.account,
         )
         with self.store.transaction():  # nobody settles between the look and the claim
-            return self._there(sending) or self.store.tickets.intend(intent)
+            return self._there(sending) or self.store.tickets.intend(intent, self._waits)
+
+    def claimed(self, keys: Sequence[bytes]) -> list[Held]:
+        """Which circuits tickets are getting that are to be waited for."""
+        return self.store.tickets.claimed(keys, self._waits)
+
+    def _waits(self, ticket: StoredTicket) -> bool:
+        return self.carer is not None and self.carer.waits(ticket)
 
     def _there(self, sending: Sending) -> list[Held]:
         """Circuits that somebody else has bought since the job was looked up: their claims are gone."""

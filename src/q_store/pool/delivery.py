@@ -223,8 +223,10 @@ class Delivery:
         if not isinstance(books, Written) or contents is None:
             raise TypeError("expected a store where circuits are claimed, got none")
         pause = _FIRST_LOOK
-        while books.store.tickets.claimed(keys):
-            await self._unless_canceled(asyncio.sleep(pause))
+        while held := books.claimed(keys):
+            if unknown := [each for each in held if books.carer and books.carer.is_unknown(each.fingerprint)]:
+                return await self._beside(numbers, keys, unknown)
+            await self._unless_canceled(_tended(books, held, pause))
             if self.canceled.is_set():
                 return [broke(numbers, Break.CANCELED, "canceled")]
             pause = min(_LONGEST_LOOK, 1.5 * pause)
@@ -235,6 +237,18 @@ class Delivery:
         take_over(books, self.order.job, work, bare.numbers, found, noise_id=self.member.shared.noise_id)
         left = work.lacking(numbers)
         return await self._lacking(left) if len(left.numbers) else []
+
+    async def _beside(self, numbers: Ints, keys: Sequence[bytes], unknown: Sequence[Held]) -> list[Fate]:
+        """Of some circuits nobody can tell whether others have bought them: wait for the rest."""
+        fates = []
+        rest = np.ones(len(numbers), bool)
+        for each in unknown:
+            rest[list(each.places)] = False
+            reason = f"on its way for another run, and nobody knows what became of it: ticket {each.fingerprint}"
+            fates.append(broke(numbers[list(each.places)], Break.UNCERTAIN, reason))
+        if rest.any():
+            fates += await self._after(numbers[rest], [keys[k] for k in np.flatnonzero(rest).tolist()])
+        return fates
 
     def lose(self, reason: str) -> None:
         """Nobody knows what became of it: others get its circuits."""
@@ -252,6 +266,15 @@ class Delivery:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
+
+async def _tended(books: Written, held: Sequence[Held], pause: float) -> None:
+    """What their processes have left is brought to its end; otherwise some time passes."""
+    if books.carer is None or not await books.carer.rescue(held):
+        await asyncio.sleep(pause)
 
 
 def take_over(books: Written, job: int, work: Work, numbers: Ints, found: Measured, *, noise_id: str) -> None:

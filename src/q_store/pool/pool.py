@@ -345,7 +345,7 @@ class Pool:
 
     async def _attach(self, books: Written, driver: Driver) -> None:
         how = self._patience, driver.busy, self._state.settings.patience_of_buyers, self._announce
-        attachment = Attachment(books, self._members, driver.watches, *how)
+        attachment = books.carer = Attachment(books, self._members, driver.watches, *how)
         self._gaps = await attachment.own()
         self._attached = True
         if self._others is None:

@@ -174,7 +174,7 @@ SET_ASIDE = """INSERT INTO tickets(
 CLOSE_TICKET = """UPDATE tickets SET state = :state, times = :times, reason = :reason, numbers = NULL, keys = NULL,
     flips = NULL WHERE id = :id"""
 GET_CLAIMS = """SELECT key, fingerprint, owner, lease FROM claims JOIN tickets ON tickets.id = ticket
-    WHERE lease > ? AND key IN ({})"""
+    WHERE key IN ({})"""
 PUT_CLAIM = "INSERT INTO claims(key, ticket) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET ticket = excluded.ticket"
 DROP_CLAIMS = "DELETE FROM claims WHERE ticket = :id"
 

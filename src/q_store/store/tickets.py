@@ -28,6 +28,7 @@ from q_store.store.runs import Runs
 from q_store.store.samples import Samples
 from q_store.store.ticket import BOUGHT_AGAIN, REST, Held, Intent, State, StoredTicket, from_row
 
+Waits = Callable[[StoredTicket], bool]
 _STEPS = {
     State.INTENT: {State.SENT, State.UNCERTAIN, State.FAILED, State.CANCELLED},
     State.SENT: {State.SENT, State.UNCERTAIN, State.DONE, State.FAILED, State.CANCELLED},
@@ -61,10 +62,10 @@ class Tickets:
         self._samples, self._journal, self._budget = samples, journal, budget
         self._clock, self.owner, self._lease = clock, owner, lease
 
-    def intend(self, intent: Intent) -> list[Held]:
+    def intend(self, intent: Intent, waits: Waits | None = None) -> list[Held]:
         """Commit to sending a slice: intent, claims and reservation at once. Empty when granted: send it now.
 
-        Otherwise nothing was written, because open tickets are getting some of the circuits; see who.
+        Otherwise nothing was written, because open tickets are getting some of the circuits; see who, and `claimed`.
 
         Raises:
             BudgetError: where the reservation does not fit under a cap. RunError: for a run or job that is not there.
@@ -76,7 +77,7 @@ class Tickets:
         if (expected := self._journal.n_qubits(intent.run, intent.job)) != part.circuit.n_qubits:
             raise InputError(f"expected circuits of {expected} qubits in this job, got {part.circuit.n_qubits}")
         with self._database.write():
-            if intent.claim and intent.keys and (held := self.claimed(intent.keys)):
+            if intent.claim and intent.keys and (held := self.claimed(intent.keys, waits)):
                 return held
             if self._database.row(sql.GET_TICKET, {"fingerprint": part.fingerprint}):
                 raise StoreError(f"expected a fresh fingerprint, got {part.fingerprint}, which a ticket has; plan anew")
@@ -88,16 +89,26 @@ class Tickets:
                 self._database.many(sql.PUT_CLAIM, [(key, ticket.number) for key in sorted(set(intent.keys))])
         return []
 
-    def claimed(self, keys: Sequence[bytes]) -> list[Held]:
-        """Which of these circuits open tickets are getting, while their leases last."""
+    def claimed(self, keys: Sequence[bytes], waits: Waits | None = None) -> list[Held]:
+        """Which of these circuits open tickets are getting.
+
+        Args:
+            keys: of circuits.
+            waits: whether a ticket counts though its lease has ended; None: no such does.
+        """
         places: dict[bytes, list[int]] = {}
         for place, key in enumerate(keys):
             places.setdefault(key, []).append(place)
         holders: dict[tuple[str, str, float], list[int]] = {}
-        for key, *holder in self._database.rows_in(sql.GET_CLAIMS, sorted(places), [self._clock()]):
+        for key, *holder in self._database.rows_in(sql.GET_CLAIMS, sorted(places)):
             fingerprint, owner, until = holder
             holders.setdefault((fingerprint, owner, until), []).extend(places[key])
-        return [Held(*holder, tuple(sorted(own))) for holder, own in holders.items()]
+        now = self._clock()
+        return [
+            Held(*holder, tuple(sorted(own)))
+            for holder, own in holders.items()
+            if holder[2] > now or (waits is not None and waits(self.get(holder[0])))
+        ]
 
     def sent(self, fingerprint: str, remote_id: str, times: Mapping[str, float] | None = None) -> None:
         """The service accepted the slice, under this id. Raises StoreError as `settle`."""
