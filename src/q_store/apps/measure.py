@@ -13,6 +13,7 @@ from q_store.apps.request import Request
 from q_store.apps.result import DETAILS, parameters_sha256
 from q_store.apps.run_folder import CONFUSION, CURVE, RunFolder
 from q_store.apps.tally import Tally
+from q_store.apps.tested import tested
 from q_store.models.metrics import confusion_matrix, wilson_interval
 from q_store.models.trained import Evaluation, two_qubit_gates
 
@@ -32,6 +33,7 @@ def measure(
         remote = None if tally is None else _remote(parts, request, tally)
         score = f"{100 * test.accuracy:.1f} % of {test.rows:,} test {parts.unit}"
         counts = confusion_matrix(test.truth, test.predicted, parts.data.n_classes)
+        folder.write_tested(tested(parts.data, test, counts))
         plots.confusion_png(folder.path / CONFUSION, counts, parts.data.class_names, f"{request.name}: {score}")
         plots.learning_curve_png(folder.path / CURVE, folder.metrics(), request.title)
     compared = _control(parts, request.seed) if control else None

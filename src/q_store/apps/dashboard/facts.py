@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from q_store.apps.control import asked
-from q_store.apps.run_folder import CONFIG, RESULT
+from q_store.apps.run_folder import CONFIG, RESULT, TESTED
 
 ASKED = (
     "model", "seed", "epochs", "rows", "batch_size", "shots", "finish", "recipe", "backend", "target", "gateset",
@@ -25,11 +25,13 @@ class Facts:
         self._seen: dict[str, tuple[int, int]] = {}
         self._config: dict[str, Any] = {}
         self._result: dict[str, Any] = {}
+        self._tested: dict[str, Any] = {}
 
     def look(self) -> dict[str, Any]:
-        """The sections `run` and `result`."""
+        """The sections `run`, `result` and `tested`."""
         self._config = self._changed(CONFIG) or self._config
         self._result = self._changed(RESULT) or self._result
+        self._tested = self._changed(TESTED) or self._tested
         request = self._config.get("request")
         request = request if isinstance(request, dict) else {}
         run = {name: request[name] for name in ASKED if isinstance(request.get(name), str | int | float)}
@@ -48,6 +50,7 @@ class Facts:
                 "wanted": asked(self._folder),
             },
             "result": found,
+            "tested": self._tested,
         }
 
     def _changed(self, name: str) -> dict[str, Any]:

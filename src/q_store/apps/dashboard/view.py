@@ -128,6 +128,8 @@ class View:
             self._pace.popleft()
         self._pace.append((entry.time, self._x))
         names = ("loss", "gradient_norm", "gradient_error", "learning_rate", "depth", "shots_each")
+        if self._stage == FINISH:  # which has none
+            values = {**values, "learning_rate": None}
         self.steps.add(self._x, [values.get(name) for name in names])
 
     def _epoch_done(self, entry: Entry) -> None:

@@ -1,6 +1,7 @@
 // The page of a run: hears what is new over one connection, which the browser makes again when it breaks.
 import { draw } from "./charts.js";
 import * as lanes from "./lanes.js";
+import { tested } from "./tested.js";
 import { element, fill, members, spend, split } from "./panels.js";
 import { clock, percent, short, span } from "./text.js";
 
@@ -46,6 +47,7 @@ function show() {
   members(known.members);
   lanes.draw(known.members, run.alive === false ? progress.time : Date.now() / 1000 + ahead);
   split(known.split);
+  tested(known.tested);
   spend(known.spend, progress, known.proofs, run);
   draw(known.curves);
   byId("trouble").hidden = !trouble.text && !trouble.damaged;

@@ -1,0 +1,49 @@
+"""What `tested.json` of a run folder holds: the confusion matrix, and the first test images with their predictions."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q_store.models.data import Dataset
+from q_store.models.trained import Evaluation
+
+SHOWN = 24
+"""Images, the first of the test part: nobody chose them."""
+CLASSES = 25
+"""Of more classes no matrix is kept: nobody could read it."""
+LARGEST = 64 * 64
+"""Pixels of an image that is kept."""
+
+
+def tested(data: Dataset, found: Evaluation, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """As JSON: `classes`, `counts[true][predicted]`, and for images `shape` and `images`: truth, predicted, pixels.
+
+    Pixels are grey levels 0..255 as base64, row by row; the first channel of an image that has several.
+    """
+    body: dict[str, Any] = {"classes": list(data.class_names)}
+    if len(counts) <= CLASSES:
+        body["counts"] = counts.tolist()
+    shape = data.image_shape
+    if shape is None or shape[0] * shape[1] > LARGEST:
+        return body
+    rows = data.test.x[:SHOWN]
+    levels = _levels(rows.reshape(len(rows), *shape))
+    body["shape"] = [shape[0], shape[1]]
+    body["images"] = [
+        {"truth": int(truth), "predicted": int(predicted), "pixels": base64.b64encode(pixels.tobytes()).decode()}
+        for truth, predicted, pixels in zip(found.truth, found.predicted, levels, strict=False)
+    ]
+    return body
+
+
+def _levels(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey levels of images[B, H, W] or [B, H, W, C]; others than bytes are spread from their least to their most."""
+    flat = images[..., 0] if images.ndim == 4 else images
+    if flat.dtype == np.uint8:
+        return np.ascontiguousarray(flat)
+    low, high = float(flat.min()), float(flat.max())
+    return np.ascontiguousarray(np.round(255 * (flat - low) / ((high - low) or 1.0)).astype(np.uint8))
