@@ -1,6 +1,7 @@
 """What does it cost a training step that somebody watches, and that nobody does?
 
     python benchmarks/watching.py [--repeats 15] [--out FILE]
+    python benchmarks/watching.py --hooks --out FILE      that part again, in the file
 
 Steps of two models on this machine, one of them as small as steps come, and steps of a pool of three emulated services
 in this process, in virtual time; each timed
@@ -12,7 +13,8 @@ in this process, in virtual time; each timed
 One process, one core; repetition r of each before repetition r + 1 of any. Figures are processor time of the whole
 process, threads included, by step; ratios are formed repetition by repetition. `hooks` times on its own what is in the
 way where nobody listens, as it is below what two timings of steps can tell apart: the look of a meter at each job, and
-the life of a remote job.
+the life of a remote job; and what a step on this machine tells where somebody watches, the share of the thread that
+writes included, when there are 2,000 of them a second.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from q_store.backends.local import LocalBackend
 from q_store.circuits import Circuit, Observables, cnot, ry, theta
 from q_store.emulator.clock import run_virtual
 from q_store.emulator.emulator import Emulator
-from q_store.events import Announcer, JobSum, Sink
+from q_store.events import Announcer, JobSum, Sink, StepDone
 from q_store.jobs import Job
 from q_store.models import zoo
 from q_store.pool.lives import Life
@@ -57,7 +59,7 @@ POOL, POOL_STEPS, POOL_ROWS, SERVICES = "a pool of three services, 60 rows", 20,
 CIRCUIT = Circuit.build(4, [*(ry(theta(q), q) for q in range(4)), cnot(0, 1), cnot(1, 2), cnot(2, 3)])
 EPOCH = 50
 """Steps of an epoch."""
-HOOKS = 50_000
+HOOKS, PACED = 50_000, 20_000
 
 
 class Nothing:
@@ -161,17 +163,44 @@ def hooks() -> dict[str, float]:
             work()
         return (time.process_time() - start) / HOOKS
 
+    with tempfile.TemporaryDirectory() as folder, HistoryWriter(Path(folder)) as history:
+        path = Path(folder)
+        with Control(path, [history]) as control:
+            announce = Announcer([history, control])
+            jobs = JobSum(announce)
+
+            def told() -> None:
+                jobs.ran("local", 10, 1e-4)
+                announce(StepDone(1, 1, 0.5, 0.1, 0.01, 10, 0, 0.1))
+
+            watched = paced(told) - paced(empty)
     return {
+        "a watched step": max(0.0, watched),
         "a local job": max(0.0, each(lambda: meter._count(outcome, 0.0)) - each(empty)),  # noqa: SLF001
         "a remote job": max(0.0, each(remote) - each(empty)),
     }
+
+
+def paced(work: Callable[[], None]) -> float:
+    """Processor time of work that is done 2,000 times a second, waiting in between without any."""
+    start = time.process_time()
+    for _ in range(PACED // 100):
+        for _ in range(100):
+            work()
+        time.sleep(100 / 2000)
+    return (time.process_time() - start) / PACED
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--hooks", action="store_true")
     asked = parser.parse_args()
+    if asked.hooks:
+        result = {**json.loads(asked.out.read_text(encoding="utf-8")), "hooks": hooks()}
+        asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        return
     cases: dict[str, dict[str, list[float]]] = {name: {way: [] for way in WAYS} for name in (*LOCAL, POOL)}
     for repetition in range(-1, asked.repeats):  # the first one compiles
         for name, ways in cases.items():
