@@ -5,14 +5,14 @@
 
 speed     the document's training: `ring`, SPSA, ten images and so 20 circuits a step, 10 steps an epoch, 3 epochs,
           on one and on three emulated backends of 1.7 s a circuit and one circuit at a time, .1 s a round trip
-time      virtual time to 70 % of held-out images at two looks in a row: the recipe `v34` on one backend beside others
-          on three; looks are not timed, test images are seen once, at the end
+time      virtual time to 70 %: the recipe `v34` on one backend beside others on three, from the results of recipes.py
 faults    circuits without an answer, on three backends of which jobs, circuits and calls fail
 local     parameters, inference, memory, and a convolutional network as control, trained until its validation loss no
           longer falls, all on the bundled images (5,000 for training)
 quality   accuracy, and loss over seeds, after the 600 circuits of the document's 3 epochs (`calibrate`: 20)
 adaptive  gates, shots and natural gradients, from the results of adaptive.py and natural.py; then `projections`,
           what the document hopes of each, in time
+flags     every flag of v3.5 by itself on the wire, and `learning`, what it does to the model: see ablation.py
 
 Emulated time is virtual: it jumps from timer to timer, so it is that of the protocol, and none of this machine's
 processor time is in it. The ratio is measured over target, or target over measured where less is better: 1 or more
@@ -35,8 +35,9 @@ from statistics import mean, median, stdev
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the sites of the tests
+import ablation
 from cnn import control, least_time
-from document_rows import FEWER, POOL, SIMPLER, Found, Row, adaptive, projections
+from document_rows import FEWER, POOL, SIMPLER, Found, Row, adaptive, projections, to_accuracy
 from machine import description
 from tests.pool.pools import Site, epoch, opened, sweep
 
@@ -55,7 +56,6 @@ from q_store.training.rows import Rows
 RESULTS = Path(__file__).parent / "results"
 SECONDS, TRIP = 1.7, 0.1
 BATCH, STEPS, EPOCHS = 20, 10, 3
-ACCURACY = 0.7
 
 
 # ------------------------------------------------------------------------------------------------------------ the task
@@ -146,43 +146,6 @@ def speed(seeds: int) -> Found:
     return rows, raw
 
 
-def to_accuracy(seeds: int) -> Found:
-    """Time to an accuracy, and what 3 epochs of circuits are worth."""
-    ways: dict[str, tuple[Recipe, int]] = {
-        "v34, 1 backend": (V34(looks=60), 1),
-        "spsa, 3 backends": (Spsa(count=15_000, looks=60), 3),
-        "regress, 3 backends": (Regress(), 3),
-        "calibrate, 3 backends": (Calibrate(), 3),
-    }
-    raw: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
-    for name, (recipe, backends) in ways.items():
-        for seed in range(seeds):
-            found, calls = remote(recipe, replace(task(), accuracy=ACCURACY, seed=seed), backends)
-            raw[name].append(
-                {
-                    "seed": seed,
-                    "seconds": seconds(calls),
-                    "circuits": found.spent.training,
-                    "reached": found.reached,
-                    "test": found.accuracy,
-                    "where": found.where,
-                }
-            )
-            print(name, raw[name][-1], flush=True)
-    base = raw["v34, 1 backend"]
-    rows = []
-    for name, runs in raw.items():
-        missed = sum(run["reached"] is None for run in runs)
-        note = f"{mean(run['circuits'] for run in runs):,.0f} circuits; {runs[0]['where']}"
-        note += f"; not reached in {missed} of {len(runs)}" if missed else ""
-        rows.append(Row(f"time to 70 %, {name}", None, mean(run["seconds"] for run in runs), "s", note=note))
-        if runs is not base:
-            ratio = mean(run["seconds"] for run in base) / mean(run["seconds"] for run in runs)
-            least = "at least, as v34 did not get there" if any(run["reached"] is None for run in base) else ""
-            rows.append(Row(f"end to end, {name}: times as fast as v34", 2.0, ratio, note=least))
-    return rows, raw
-
-
 def quality(seeds: int) -> Found:
     """Accuracy and loss after the circuits of the document's 3 epochs."""
     count = BATCH * STEPS * EPOCHS
@@ -264,7 +227,14 @@ def local(seeds: int) -> Found:
         Row("parameters", 250, own.size, least=False, note="30 in the circuit, 220 in the readout"),
         Row("times fewer parameters than the CNN", 400, network[0]["parameters"] / own.size),
         Row("memory, increase", 2, grown, "GB", least=False, note="peak of a training on three backends"),
-        Row("inference of an image, remote", 2, SECONDS + 4 * TRIP, "s", least=False, note="computed: one circuit, four calls"),
+        Row(
+            "inference of an image, remote",
+            2,
+            SECONDS + 4 * TRIP,
+            "s",
+            least=False,
+            note="computed: one circuit, four calls",
+        ),
         Row("inference of an image, simulated here", 2, took, "s", least=False),
         Row("CNN control: accuracy", None, accuracy, "%", note="document: 88 to 90 %, on 60,000 images"),
         Row("CNN control: parameters", None, network[0]["parameters"], note="document: about 100,000"),
@@ -275,11 +245,13 @@ def local(seeds: int) -> Found:
 
 PARTS: dict[str, Callable[[int], Found]] = {
     "speed": speed,
-    "time": to_accuracy,
+    "time": lambda _: to_accuracy(RESULTS),
     "quality": quality,
     "faults": faults,
     "local": local,
     "adaptive": lambda _: adaptive(RESULTS),
+    "flags": lambda seeds: ([], ablation.flags(seeds)),
+    "learning": lambda seeds: ([], ablation.learning(seeds)),
 }
 
 
