@@ -71,6 +71,8 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     resume: options.Resume = None,
     json: options.Json = False,
     no_control: options.NoControl = False,
+    dashboard: options.Dashboard = False,
+    port: options.DashboardPort = None,
 ) -> None:
     """Train MODEL, measure it on the test part, and put it beside classical models of the same size."""
     from q_store.apps.train import Options
@@ -80,7 +82,7 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
         model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
         shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise,
         backend, target, gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json,
-        control=not no_control, config=config, words=tuple(words or ()),
+        control=not no_control, config=config, words=tuple(words or ()), dashboard=dashboard, port=port,
     )  # fmt: skip
     raise typer.Exit(start(asked, context.obj or Clock()))
 

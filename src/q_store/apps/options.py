@@ -206,3 +206,12 @@ Optimise = Annotated[
     bool | None,
     typer.Option("--optimise", metavar="", help="Merge adjacent rotations and drop those by nearly 0."),
 ]
+Dashboard = Annotated[
+    bool, typer.Option("--dashboard", metavar="", help="Show the training in the browser; the link is printed.")
+]
+DashboardPort = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="N", help="With --dashboard: port of the page; 0 takes any free one.", show_default="8080"
+    ),
+]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # they load SciPy
     from q_store.apps.far import Far
     from q_store.apps.watching import Watching
 
+DASHBOARD_PORT = 8080
 RUNS = Path("runs")
 """Where run folders go that are given no place."""
 
@@ -78,6 +79,13 @@ class Options:
     config: Path | None = None
     words: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
+    dashboard: bool = False
+    port: int | None = None
+
+    @property
+    def page(self) -> int | None:
+        """The port of the dashboard; None without one."""
+        return (DASHBOARD_PORT if self.port is None else self.port) if self.dashboard else None
 
     def given(self, kind: type[Request | Place]) -> dict[str, Any]:
         """Those that are fields of `kind` and were given."""
@@ -89,14 +97,20 @@ def train(options: Options, clock: Clock) -> int:
     """Run the command; the exit code."""
     options = configured(options)
     check({name: getattr(options, name) for name in COUNTS}, options.seed)
+    if options.port is not None and not options.dashboard:
+        raise ConfigError(f"expected --port only with --dashboard, got --port {options.port}; add --dashboard")
     console = Console(stderr=options.json)
     folder, request, new = _reopened(options) if options.resume else _started(options)
     try:
         finished = folder.finished
         if not finished:
-            from q_store.apps.watching import watched
+            from q_store.apps.watching import shown, watched
 
-            with _resumable(folder, new=new) as stake, watched(folder, console) as watching:
+            with (
+                _resumable(folder, new=new) as stake,
+                shown(folder, options.page, console),
+                watched(folder, console) as watching,
+            ):
                 _run(folder, request, options, clock, console, stake=stake, watching=watching)
         _report(folder, console, as_json=options.json, again=finished)
     except KeyboardInterrupt:  # `_resumable` has said so

@@ -81,6 +81,18 @@ def watched(folder: RunFolder, console: Console) -> Iterator[Watching]:
         history(ProcessEnded("completed"))
 
 
+@contextmanager
+def shown(folder: RunFolder, port: int | None, console: Console) -> Iterator[None]:
+    """Serve the dashboard of the run while the block lasts, where there is a port for it. Raises ConfigError."""
+    if port is None:
+        yield
+        return
+    from q_store.apps.dashboard.beside import beside
+
+    with beside(folder.path, port, console):
+        yield
+
+
 def _status(error: BaseException) -> str:
     if isinstance(error, BudgetError | PausedError):
         return "paused"
