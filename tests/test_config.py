@@ -84,7 +84,7 @@ def test_pinecone_is_taken_and_not_used(name):
 
 
 def test_a_dashboard_is_refused_and_the_training_goes_on():
-    with pytest.warns(UserWarning, match="there is no dashboard yet"):
+    with pytest.warns(UserWarning, match="the dashboard shows runs of 'q-store train'"):
         config = TrainingConfig(enable_dashboard=True, dashboard_port=8081)
     assert config.enable_dashboard is False
     assert TrainingConfig(enable_dashboard=False).enable_dashboard is False

@@ -126,8 +126,8 @@ TABLE: tuple[Name, ...] = (
     _old("enable_performance_tracking", "monitoring.performance", True, "keep figures of every step for "
          "`print_performance_report`"),
     _old("performance_log_dir", "monitoring.performance_directory", None, "folder for these figures, as lines of JSON"),
-    _new("enable_dashboard", "monitoring.dashboard", "there is none yet: refused with a warning, and the training goes "
-         "on without"),
+    _new("enable_dashboard", "monitoring.dashboard", "refused with a warning, and the training goes on without: [the "
+         "dashboard](dashboard.md) shows runs of `q-store train`"),
     _new("dashboard_port", "monitoring.dashboard_port", "the same"),
     _old("enable_all_v34_features", "features.v34", False, "switches on what is listed below, but for what is given "
          "itself"),

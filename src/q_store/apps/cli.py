@@ -75,16 +75,14 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     port: options.DashboardPort = None,
 ) -> None:
     """Train MODEL, measure it on the test part, and put it beside classical models of the same size."""
-    from q_store.apps.train import Options
-    from q_store.apps.train import train as start
+    from q_store.apps import train as training
 
-    asked = Options(
+    asked = training.Options(
         model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
         shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise,
         backend, target, gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json,
-        control=not no_control, config=config, words=tuple(words or ()), dashboard=dashboard, port=port,
-    )  # fmt: skip
-    raise typer.Exit(start(asked, context.obj or Clock()))
+        control=not no_control, config=config, words=tuple(words or ()), dashboard=dashboard, port=port)  # fmt: skip
+    raise typer.Exit(training.train(asked, context.obj or Clock()))
 
 
 @app.command()

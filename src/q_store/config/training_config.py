@@ -32,8 +32,8 @@ SECRETIVE = frozenset({"backends", "retired"})
 Place = tuple[str, str]
 Given = dict[Place, Any]
 _DASHBOARD = (
-    "enable_dashboard is refused: there is no dashboard yet, and the training goes on without. Watch the log "
-    "'q_store', or print_performance_report()"
+    "enable_dashboard is refused: the dashboard shows runs of 'q-store train', which this is not, and the training "
+    "goes on without. Use q-store train --dashboard, or watch the log 'q_store'"
 )
 NEEDS: dict[str, tuple[str, ...]] = {
     "adaptive_shot_allocation": ("min_shots", "max_shots", "base_shots"),
@@ -61,7 +61,7 @@ class TrainingConfig:
 
     Warns:
         DeprecationWarning: for a name that was given and has a new one, or that does nothing any more.
-        UserWarning: for a dashboard, which there is not yet, and for a name that has no effect as it is.
+        UserWarning: for a dashboard, which is the command line's, and for a name that has no effect as it is.
     """
 
     backends: sections.Backends

@@ -458,7 +458,7 @@ def performance(train):
 
 @effect("enable_dashboard", "dashboard_port")
 def dashboard(train):
-    with pytest.warns(UserWarning, match="there is no dashboard yet"):
+    with pytest.warns(UserWarning, match="the dashboard shows runs of 'q-store train'"):
         found = train(quantum_sdk="mock", enable_dashboard=True, dashboard_port=8081)
     assert found.trainer.training_history
 
