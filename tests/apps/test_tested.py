@@ -50,3 +50,10 @@ def test_a_training_writes_it(trained):
     body = json.loads((trained / "tested.json").read_text())
     assert body["classes"] == ["red", "green", "blue"]
     assert sum(map(sum, body["counts"])) == 30
+
+
+def test_a_training_draws_its_circuit(trained):
+    from q_store.circuits.draw import svg
+    from q_store.models import Model
+
+    assert (trained / "circuit.svg").read_text(encoding="utf-8") == svg(Model.load(trained / "model.npz").circuit)

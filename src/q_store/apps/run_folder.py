@@ -4,6 +4,7 @@
     metrics.jsonl         one JSON object an epoch, written as it happens
     checkpoints/last.npz  what `--resume` continues from; written by the trainer
     model.npz          preprocessing, circuit, parameters and readout, in one file
+    circuit.svg           the circuit, drawn
     tested.json           confusion matrix, and some test images with their predictions
     confusion.png         learning_curve.png
     result.json           the figures of the summary; written last, so its presence says that the run is finished
@@ -27,7 +28,7 @@ from q_store.files import refused, sync_folder, write_text
 FORMAT = 1
 CONFIG, METRICS, RESULT, MODEL = "config.json", "metrics.jsonl", "result.json", "model.npz"
 CHECKPOINTS, CHECKPOINT = "checkpoints", "last.npz"
-TESTED, CONFUSION, CURVE = "tested.json", "confusion.png", "learning_curve.png"
+CIRCUIT, TESTED, CONFUSION, CURVE = "circuit.svg", "tested.json", "confusion.png", "learning_curve.png"
 
 
 class RunFolder:
@@ -164,6 +165,10 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write the figures, and thereby finish the run."""
         write_text(self.path / RESULT, _dump(result))
+
+    def write_circuit(self, drawing: str) -> None:
+        """Write the drawing of the circuit."""
+        write_text(self.path / CIRCUIT, drawing)
 
     def write_tested(self, tested: Mapping[str, Any]) -> None:
         """Write what was found on the test part, for those who show it."""

@@ -243,12 +243,14 @@ def _through(
 ) -> None:
     from q_store.apps.assemble import assemble
     from q_store.apps.measure import measure
+    from q_store.circuits.draw import svg
 
     with busy(console, f"{request.title}: reading the data, making the engine ready (the first time takes longest)"):
         parts = assemble(request, clock, far.tally if far else None)
     watching.meter(parts.meter)
     config = folder.config
     _check_data(config, parts, folder)
+    folder.write_circuit(svg(parts.model.circuit))
     if request.recipe is not None:
         _by_recipe(folder, request, options, clock, console, parts=parts, far=far, watching=watching)
         return

@@ -178,3 +178,13 @@ def test_token_is_in_no_json(run):
     page = ask(run, "GET", headers=COOKIE)
     assert TOKEN not in page.text
     assert json.dumps(TOKEN) not in str(page.headers)
+
+
+def test_circuit_is_served_where_it_is_drawn(run):
+    assert ask(run, "GET", "/circuit.svg", headers=COOKIE).status_code == 404
+    (run / "circuit.svg").write_text("<svg/>")
+    answer = ask(run, "GET", "/circuit.svg", headers=COOKIE)
+    assert (answer.status_code, answer.text) == (200, "<svg/>")
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert ask(run, "GET", "/circuit.svg").status_code == 401

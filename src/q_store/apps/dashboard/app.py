@@ -21,9 +21,12 @@ from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.feed import Feed
 from q_store.apps.dashboard.security import Guard
 from q_store.apps.dashboard.wording import plain
+from q_store.apps.run_folder import CIRCUIT
 from q_store.errors import QStoreError
 
 PAGE = files("q_store.apps.dashboard") / "page"
+DRAWING = "default-src 'none'; style-src 'unsafe-inline'"
+"""What the drawing of a circuit may do: have its own colours."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -36,6 +39,13 @@ def application(folder: Path, token: str, host: str, port: int) -> ASGIApp:
 
     async def control(request: Request) -> Response:
         return await _control(folder, request)
+
+    async def circuit(_request: Request) -> Response:
+        try:
+            drawing = await asyncio.to_thread((folder / CIRCUIT).read_bytes)
+        except OSError:
+            return PlainTextResponse("no drawing of the circuit\n", 404)
+        return Response(drawing, media_type=TYPES[".svg"], headers={"content-security-policy": DRAWING})
 
     @asynccontextmanager
     async def watched(_app: Starlette) -> AsyncIterator[None]:
@@ -50,6 +60,7 @@ def application(folder: Path, token: str, host: str, port: int) -> ASGIApp:
     routes = [
         Route("/", _file("index.html")),
         *(Route(f"/{each.name}", _file(each.name)) for each in PAGE.iterdir() if Path(each.name).suffix in TYPES),
+        Route(f"/{CIRCUIT}", circuit),
         Route("/events", events),
         Route("/control", control, methods=["POST"]),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from q_store.apps.control import asked
-from q_store.apps.run_folder import CONFIG, RESULT, TESTED
+from q_store.apps.run_folder import CIRCUIT, CONFIG, RESULT, TESTED
 
 ASKED = (
     "model", "seed", "epochs", "rows", "batch_size", "shots", "finish", "recipe", "backend", "target", "gateset",
@@ -48,6 +48,7 @@ class Facts:
                 "version": str(self._config.get("q_store", "")),
                 "alive": held(self._folder),
                 "wanted": asked(self._folder),
+                "circuit": (self._folder / CIRCUIT).is_file(),
             },
             "result": found,
             "tested": self._tested,

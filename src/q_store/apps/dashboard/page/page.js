@@ -48,6 +48,8 @@ function show() {
   lanes.draw(known.members, run.alive === false ? progress.time : Date.now() / 1000 + ahead);
   split(known.split);
   tested(known.tested);
+  byId("s-circuit").hidden = !run.circuit;
+  if (run.circuit && !byId("circuit").src) byId("circuit").src = "circuit.svg";
   spend(known.spend, progress, known.proofs, run);
   draw(known.curves);
   byId("trouble").hidden = !trouble.text && !trouble.damaged;
