@@ -18,6 +18,7 @@ from q_store import events, training
 from q_store.apps import compilation, outlook, reachable
 from q_store.apps.catalogue import rows as catalogue
 from q_store.apps.cli import app
+from q_store.apps.compare import KEYS as COMPARED
 from q_store.apps.place import HERE
 from q_store.apps.result import KEYS
 from q_store.apps.tally import Tally
@@ -176,6 +177,11 @@ def test_the_keys_of_compile_and_estimate_are_documented_and_no_others():
     for name, keys in (("compile", set(found)), ("estimate", {"what", *cost.figures()})):
         table = section(text("docs/cli.md"), f"q-store {name}").split("| JSON key |")[1]
         assert {word for cell in first_cells(table) for word in re.findall(r"`(\w+)`", cell)} == keys
+
+
+def test_the_keys_of_compare_are_documented_in_their_order():
+    about = section(text("docs/cli.md"), "q-store compare").split("The JSON is a list")[1]
+    assert tuple(re.findall(r"`(\w+)`", about)) == COMPARED
 
 
 def test_the_keys_of_a_remote_training_and_of_backends_are_documented():

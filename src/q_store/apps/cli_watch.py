@@ -1,4 +1,4 @@
-"""The commands that show runs: `q-store dashboard`."""
+"""The commands that show runs: `q-store dashboard`, `report` and `compare`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from q_store.apps import options
 
 Folder = Annotated[
     Path | None,
@@ -25,6 +27,43 @@ def dashboard(run: Folder = None, port: Port = 8080, host: Host = "127.0.0.1") -
     start(run, host, port)
 
 
+NamedRun = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder of a run, or its id in the store.", show_default=False),
+]
+Runs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN", help="Two runs or more: folders, or ids in the store.", show_default=False),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="The page.", show_default="report.html in the run folder"),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option("--charts", metavar="DIR", help="Where the SVG files go.", show_default="FILE-charts, beside FILE"),
+]
+ComparedFile = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Also write a page.", show_default="none")
+]
+
+
+def report(run: NamedRun, out: ReportFile = None, charts: Pictures = None, store: options.StorePath = None) -> None:
+    """Write RUN down as one HTML page that stands alone, and its charts as SVG files."""
+    from q_store.apps.report import report as start
+
+    start(run, out, charts, store)
+
+
+def compare(runs: Runs, out: ComparedFile = None, store: options.StorePath = None, json: options.Json = False) -> None:
+    """Put runs side by side: accuracies with intervals, sizes, costs, and what sets them apart."""
+    from q_store.apps.compare import compare as start
+
+    start(runs, out, store, as_json=json)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(dashboard)
+    app.command()(report)
+    app.command()(compare)

@@ -16,6 +16,7 @@ from q_store.apps.caps import parse
 from q_store.apps.clock import Clock
 from q_store.apps.configured import configured
 from q_store.apps.guard import INTERRUPTED, say
+from q_store.apps.machine import machine
 from q_store.apps.place import Place, check_place, known, only_remote
 from q_store.apps.pool_place import PoolPlace
 from q_store.apps.progress import MetricsWriter, busy, display, plain
@@ -129,7 +130,8 @@ def _started(options: Options) -> tuple[RunFolder, Request, bool]:
     known_model(request.model)
     path = options.out or fresh(RUNS, folder_name(request))
     kept = named(options.store) if request.place.remote else {}
-    return RunFolder.create(path, {"q_store": __version__, "request": request.config(), **kept}), request, True
+    config = {"q_store": __version__, "machine": machine(), "request": request.config(), **kept}
+    return RunFolder.create(path, config), request, True
 
 
 def _asked(options: Options) -> Place | PoolPlace:

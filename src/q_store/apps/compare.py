@@ -1,0 +1,245 @@
+"""`q-store compare`: runs side by side, what sets them apart, and whether the difference is more than chance."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from q_store.apps import markup as html
+from q_store.apps.again import address
+from q_store.apps.charts import Series, intervals, lines, number
+from q_store.apps.progress import clock_time, plain
+from q_store.apps.reading import Reading, read
+from q_store.apps.report import save
+from q_store.apps.request import FASHION
+from q_store.apps.run_folder import RESULT
+from q_store.errors import ConfigError, RunError
+
+KEYS = (
+    "run", "finished", "model", "seed", "data_sha256", "test_accuracy", "test_interval", "difference",
+    "difference_interval", "remote_accuracy", "remote_interval", "control_accuracy", "parameters", "two_qubit_gates",
+    "circuits", "shots", "cost", "seconds", "options",
+)  # fmt: skip
+"""Of each object that `compare --json` prints."""
+TITLES = ("run", "test, % (95 %)", "control, %", "parameters", "2-qubit", "circuits", "time")
+FEW = 3
+"""Curves in one picture."""
+BEYOND = (
+    "Intervals of differences are those of independent samples (Newcombe 1998, method 10); models that are tested on "
+    "the same rows err together, so they are rather too wide. Another seed is another run."
+)
+
+
+def compare(runs: Sequence[Path], out: Path | None, store: Path | None, *, as_json: bool) -> None:
+    """Run the command.
+
+    Raises ConfigError for fewer than two runs and RunError for one that is not there, damaged or of another version.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"expected two runs or more, got {len(runs)}; one alone: q-store report RUN")
+    readings = [read(run, store) for run in runs]
+    rows = figures(readings)
+    names = _named(readings)
+    console = Console(stderr=as_json)
+    console.print(_table(TITLES, [_cells(name, row) for name, row in zip(names, rows, strict=True)]))
+    apart = differences(rows)
+    if apart:
+        console.print()
+        console.print(_table(("run", *apart), _apart(names, rows, apart)))
+    for line in remarks(readings, rows):
+        plain(console, html.clean(line))
+    if out is not None:
+        save(out, _page(readings, names, rows))
+        plain(console, f"{out}: the comparison")
+    if as_json:
+        print(json.dumps(rows), flush=True)  # noqa: T201
+
+
+def figures(readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """What `--json` prints: an object of `KEYS` for each run. Raises RunError where a result is not one."""
+    found: list[dict[str, Any]] = []
+    for each in readings:
+        try:
+            row = _figures(each)
+        except (KeyError, TypeError, ValueError) as error:
+            where = each.folder.path / RESULT
+            raise RunError(
+                f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore "
+                "it, or train again"
+            ) from error
+        first = found[0] if found else None
+        row["difference"], row["difference_interval"] = (None, None) if first is None else difference(first, row)
+        found.append({name: row[name] for name in KEYS})
+    return found
+
+
+def difference(first: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float | None, list[float] | None]:
+    """Test accuracy of `other` less that of `first`, and its 95 % interval from theirs; None for other data.
+
+    With shares p, q and their Wilson intervals l..u, the interval of q - p is
+    q - p - sqrt((q - l_q)^2 + (u_p - p)^2) .. q - p + sqrt((u_q - q)^2 + (p - l_p)^2), Newcombe (1998), method 10.
+    Two models tested on the same rows mostly err together: then it is wider than it has to be.
+    """
+    p, q = first["test_accuracy"], other["test_accuracy"]
+    if p is None or q is None or first["data_sha256"] is None or first["data_sha256"] != other["data_sha256"]:
+        return None, None
+    (low_p, high_p), (low_q, high_q) = first["test_interval"], other["test_interval"]
+    below, above = math.hypot(q - low_q, high_p - p), math.hypot(high_q - q, p - low_p)
+    return q - p, [q - p - below, q - p + above]
+
+
+def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Options that are not the same in all runs."""
+    names = dict.fromkeys(name for row in rows for name in row["options"])
+    return [name for name in names if len({json.dumps(row["options"].get(name)) for row in rows}) > 1]
+
+
+def remarks(readings: Sequence[Reading], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader has to know of the figures."""
+    said = [f"{each.name}: {remark}" for each in readings for remark in each.remarks]
+    if len({row["data_sha256"] for row in rows} - {None}) > 1:
+        said.append("The data are not the same: accuracies of different data are not compared.")
+    names = _named(readings)
+    found = [
+        _against(name, names[0], row) for name, row in zip(names, rows, strict=True) if row["difference"] is not None
+    ]
+    return [*said, *found, *([BEYOND] if found else [])]
+
+
+def _figures(run: Reading) -> dict[str, Any]:
+    result = run.result
+    remote, control = result.get("remote"), result.get("classical_control")
+    progress = run.view.sections()["progress"]
+    spent = remote if remote is not None else {"circuits": progress["circuits"], "shots_total": progress["shots"]}
+    cost = sum(job.cost for job in run.ledger.jobs) if run.ledger else 0.0
+    return {
+        "run": str(run.folder.path),
+        "finished": bool(result),
+        "model": run.request["model"],
+        "seed": run.request["seed"],
+        "data_sha256": run.resolved.get("data_sha256"),
+        "test_accuracy": float(result["accuracy"]["test"]) if result else None,
+        "test_interval": _ends(result["test_interval"]) if result else None,
+        "remote_accuracy": None if remote is None else float(remote["test_accuracy"]),
+        "remote_interval": None if remote is None else _ends(remote["test_interval"]),
+        "control_accuracy": None if control is None else float(control["test_accuracy"]),
+        "parameters": _sum(result, "parameters"),
+        "two_qubit_gates": _sum(result, "two_qubit_gates"),
+        "circuits": spent["circuits"],
+        "shots": spent["shots_total"],
+        "cost": round(cost, 9) if remote is None else remote["cost"],
+        "seconds": float(result["seconds"]["total"]) if result else None,
+        "options": _options(run.request),
+    }
+
+
+def _ends(interval: Sequence[float]) -> list[float]:
+    low, high = interval
+    return [float(low), float(high)]
+
+
+def _sum(result: Mapping[str, Any], name: str) -> int | None:
+    return int(sum(result[name].values())) if result else None
+
+
+def _options(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, settings among the others; files by their names."""
+    settings = request.get("settings")
+    flat = {**request, **(settings if isinstance(settings, Mapping) else {})}
+    flat.pop("settings", None)
+    for name in ("data", "pool"):
+        if name in flat and flat[name] not in FASHION:
+            flat[name] = Path(str(flat[name])).name
+    if flat.get("url"):
+        flat["url"] = address(str(flat["url"]))
+    return {name: value for name, value in flat.items() if value is not None}
+
+
+def _named(readings: Sequence[Reading]) -> list[str]:
+    """Names that tell the runs apart."""
+    names = [each.name for each in readings]
+    return [
+        name if names.count(name) == 1 else f"{each.folder.path.resolve().parent.name}/{name} ({k})"
+        for k, (name, each) in enumerate(zip(names, readings, strict=True), 1)
+    ]
+
+
+def _cells(name: str, row: Mapping[str, Any]) -> list[str]:
+    return [
+        name,
+        _measured(row["test_accuracy"], row["test_interval"]),
+        _percent(row["control_accuracy"]),
+        *("-" if row[key] is None else f"{row[key]:,}" for key in ("parameters", "two_qubit_gates", "circuits")),
+        "-" if row["seconds"] is None else clock_time(row["seconds"]),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _measured(share: float | None, ends: Sequence[float] | None) -> str:
+    return "-" if share is None or ends is None else f"{_percent(share)} ({_percent(ends[0])} to {_percent(ends[1])})"
+
+
+def _against(name: str, first: str, row: Mapping[str, Any]) -> str:
+    low, high = row["difference_interval"]
+    verdict = "within" if low <= 0 <= high else "more than"
+    points = f"{100 * row['difference']:+.1f} points against {first}"
+    return f"{name}: {points} (95 % interval {100 * low:+.1f} to {100 * high:+.1f}), {verdict} the statistical error."
+
+
+def _apart(names: Sequence[str], rows: Sequence[Mapping[str, Any]], apart: Sequence[str]) -> list[list[str]]:
+    return [[name, *(_value(row["options"].get(key)) for key in apart)] for name, row in zip(names, rows, strict=True)]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return "-" if value is None else str(value)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for k, title in enumerate(titles):
+        table.add_column(Text(html.clean(title)), justify="right" if k else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(html.clean(cell)) for cell in row))
+    return table
+
+
+def _page(readings: Sequence[Reading], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    body = [f"<h1>{html.text(f'{len(rows)} runs side by side')}</h1>"]
+    body += [html.paragraph(line) for line in remarks(readings, rows)]
+    body.append(html.table(TITLES, [_cells(name, row) for name, row in zip(names, rows, strict=True)], "Figures"))
+    body.append(html.figures(filter(None, _pictures(readings, names, rows))))
+    apart = differences(rows)
+    if apart:
+        body.append(html.heading("What sets them apart"))
+        body.append(html.table(("run", *apart), _apart(names, rows, apart), "Options that differ"))
+    return html.page("Runs side by side", body)
+
+
+def _pictures(readings: Sequence[Reading], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    known = [
+        (name, row["test_accuracy"], (row["test_interval"][0], row["test_interval"][1]))
+        for name, row in zip(names, rows, strict=True)
+        if row["test_accuracy"] is not None
+    ]
+    yield intervals("Accuracy on the test part, 95 % intervals", known)
+    for start in range(0, len(readings), FEW):
+        some = list(zip(names[start : start + FEW], readings[start : start + FEW], strict=True))
+        yield lines("Validation accuracy", [_curve(*one) for one in some], "epoch", " %")
+
+
+def _curve(name: str, run: Reading) -> Series:
+    shares = [row.get("validation_accuracy") for row in run.epochs]
+    points = [(k, 100 * y if isinstance(y, int | float) else None) for k, y in enumerate(shares, 1)]
+    return Series(name if len(name) <= 18 else f"{name[:17]}…", points)

@@ -1,0 +1,144 @@
+"""All that the folder of a run tells, read once: for reports and comparisons. Nothing in the folder is changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from q_store.apps.dashboard.facts import held
+from q_store.apps.dashboard.view import View
+from q_store.apps.history import EVENTS, History
+from q_store.apps.result import DETAILS
+from q_store.apps.run_folder import CONFIG, RESULT, TESTED, RunFolder
+from q_store.apps.shelf import folder_of
+from q_store.errors import RunError
+from q_store.ledger import Ledger, ledger
+
+STATUS = {
+    "": "nothing of it is known to have begun",
+    "running": "it was not ended by itself: its process was killed, or is not known",
+    "measuring": "it was trained, and not measured to the end",
+    "completed": "it was trained, and its result is not there",
+    "held": "it was asked to wait",
+    "stopping": "it was asked to stop",
+}
+"""What the last events say of a run without a result; other statuses are said as they are."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run.
+
+    Attributes:
+        folder: where. config, result: its files; result is empty while the run is not finished.
+        epochs: the lines of its metrics. view: its events, added up. ledger: None without events.
+        began, ended: times of the first event and the last, seconds since 1970; None without events.
+        damaged: lines of its events that could not be read. tested: what was found on the test part; None where that
+            cannot be read, empty where there is none.
+    """
+
+    folder: RunFolder
+    config: Mapping[str, Any]
+    result: Mapping[str, Any]
+    epochs: list[dict[str, Any]]
+    view: View = field(repr=False)
+    ledger: Ledger | None
+    began: float | None
+    ended: float | None
+    damaged: int
+    tested: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.path.resolve().name
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """What was asked for."""
+        return _object(self.config, "request", self.folder.path / CONFIG)
+
+    @property
+    def resolved(self) -> Mapping[str, Any]:
+        """What that came to; empty before the data were read."""
+        return _object(self.config, "resolved", self.folder.path / CONFIG)
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the result keeps for summaries."""
+        return _object(self.result, DETAILS, self.folder.path / RESULT)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader has to know first: a sentence each."""
+        found = []
+        if not self.result:
+            found.append(f"This run is not finished: {self._why()}. What there is of it is shown.")
+        if self.ended is None:
+            found.append(f"There is no {EVENTS} in it: steps and the ledger are not known.")
+        if self.damaged:
+            found.append(f"{self.damaged:,} lines of {EVENTS} could not be read, and are left out.")
+        if self.tested is None:
+            found.append(f"{TESTED} could not be read: there is no confusion matrix.")
+        return found
+
+    def _why(self) -> str:
+        if held(self.folder.path):
+            return "it is being trained"
+        status, reason = self.view.status, self.view.reason
+        said = STATUS.get(status, f"it {'has' if status == 'failed' else 'was'} {status}")
+        for path in (self.folder.path.resolve(), self.folder.path):  # a page goes from hand to hand
+            reason = reason.replace(str(path), self.name)
+        return f"{said} ({reason})" if reason else said
+
+
+def read(run: Path, store: Path | None = None) -> Reading:
+    """The run in a folder, or of that id in the store.
+
+    Raises RunError where there is none, or where its config, result or events are damaged or of another version.
+    """
+    folder = RunFolder.find(folder_of(run, store))
+    config = folder.config
+    result = folder.result if folder.finished else {}
+    history = History(folder.path)
+    entries = history.read()
+    view = View()
+    for entry in entries:
+        view.take(entry)
+    found = Reading(
+        folder,
+        config,
+        result,
+        folder.metrics(),
+        view,
+        ledger(entries) if entries else None,
+        entries[0].time if entries else None,
+        entries[-1].time if entries else None,
+        history.damaged,
+        _tested(folder.path / TESTED),
+    )
+    _ = found.request, found.resolved, found.details  # says so here where they are damaged
+    return found
+
+
+def _tested(path: Path) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, Mapping) else None
+
+
+def _object(within: Mapping[str, Any], name: str, where: Path) -> Mapping[str, Any]:
+    value = within.get(name, {})
+    if not isinstance(value, Mapping):
+        raise RunError(
+            f"{where}: expected {name!r} to be a JSON object, got {type(value).__name__}; restore the file or train "
+            "again"
+        )
+    return value

@@ -1,0 +1,262 @@
+"""`q-store report`: one HTML page of a run that stands alone, and its charts as SVG files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from q_store import __version__
+from q_store.apps import markup as html
+from q_store.apps import summary
+from q_store.apps.again import address, command, unnamed
+from q_store.apps.ledger_view import REST, job_lines
+from q_store.apps.pictures import charts, circuit
+from q_store.apps.progress import plain
+from q_store.apps.reading import Reading, read
+from q_store.apps.request import FASHION, data_title
+from q_store.apps.run_folder import RESULT
+from q_store.apps.shelf import when
+from q_store.circuits.draw import svg
+from q_store.circuits.metrics import Metrics
+from q_store.errors import ConfigError, QStoreError, RunError
+from q_store.files import refused, write_text
+from q_store.ledger import SHARES, Ledger, Part
+
+REPORT = "report.html"
+CIRCUIT = "circuit"
+DECISIONS = 50
+"""Decisions that are shown, the last ones."""
+
+
+def report(run: Path, out: Path | None, pictures: Path | None, store: Path | None = None) -> None:
+    """Run the command.
+
+    Raises RunError for a run that is not there, damaged or of another version, ConfigError for a file that is no
+    report, StorageError when the disk refuses.
+    """
+    reading = read(run, store)
+    file = out or reading.folder.path / REPORT
+    folder = pictures or file.with_name(f"{file.stem}-charts")
+    page, drawn = built(reading)
+    save(file, page)
+    _save_pictures(folder, drawn)
+    console = Console()
+    for remark in reading.remarks:
+        plain(console, html.clean(remark))
+    plain(console, f"{file}: the report; {len(drawn)} pictures in {folder}")
+
+
+def built(run: Reading) -> tuple[str, dict[str, str]]:
+    """The page, and its pictures by name. Raises RunError where the result is not one."""
+    try:
+        drawn = charts(run)
+        picture, about = _circuit(run)
+        sections = [*_top(run), *_figures(run), html.figures(drawn.values()), *about, *_ledger(run), *_spent(run)]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        where = run.folder.path / RESULT
+        raise RunError(
+            f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore it, "
+            "or train again"
+        ) from error
+    sections += [*_decisions(run), *_config(run), *_origin(run), *_again(run)]
+    pictures = {**drawn, **({CIRCUIT: picture} if picture else {})}
+    return html.page(f"{run.name}: report of a run", sections), pictures
+
+
+def save(file: Path, page: str) -> None:
+    """Write a page over nothing, or over an earlier one. Raises ConfigError for any other file."""
+    if file.exists():
+        try:
+            with file.open("rb") as there:
+                own = there.read(len(html.MARK)) == html.MARK.encode()
+        except OSError as error:
+            raise refused(file, error) from error
+        if not own:
+            raise ConfigError(f"expected --out of a new file, or of an earlier report, got {file}, which is neither")
+    write_text(file, page)
+
+
+def _save_pictures(folder: Path, drawn: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(folder, error) from error
+    for name, picture in drawn.items():
+        write_text(folder / f"{name}.svg", picture)
+
+
+def _top(run: Reading) -> Iterable[str]:
+    title = run.details.get("title") or f"{run.request.get('model')} on {data_title(str(run.request.get('data')))}"
+    yield f"<h1>{html.text(title)}</h1>"
+    at = "" if run.ended is None else f", last event {when(run.ended)}"
+    yield html.paragraph(f"Run {run.name}{at}", "soft")
+    for remark in run.remarks:
+        yield html.paragraph(remark, "warn")
+
+
+def _figures(run: Reading) -> Iterable[str]:
+    result = run.result
+    if not result:
+        return
+    details, remote, recipe = run.details, result["remote"], result.get("recipe")
+    kept = f"{details['test_rows']:,} {details['unit']} kept for this"
+    simulated = summary.accuracy_line(result["accuracy"]["test"], result["test_interval"], kept).plain
+    rows: list[tuple[str, object]] = [("test accuracy", simulated)]
+    if remote is not None:
+        asked = f"{remote['test_rows']:,} of the {kept}, measured by {remote['place']}"
+        measured = summary.accuracy_line(remote["test_accuracy"], remote["test_interval"], asked).plain
+        rows = [("test accuracy", measured), ("the same, simulated here", simulated)]
+    rows.append(("classical control", summary.control_line(result["classical_control"])))
+    shares = (summary.percent(result["accuracy"][name]) for name in ("validation", "train"))
+    rows.append(("validation, training", ", ".join(shares)))
+    if recipe is not None:
+        rows.append(("recipe", summary.recipe_line(recipe)))
+    rows.append(("parameters", summary.parameters_line(result["parameters"])))
+    rows.append(("two-qubit gates", summary.gates_line(result["two_qubit_gates"])))
+    yield html.facts(rows, "Result")
+    yield html.paragraph(summary.verdict(result))
+    yield html.paragraph(details["honest"])
+
+
+def _circuit(run: Reading) -> tuple[str, list[str]]:
+    """The drawing, and the section around it; a model that cannot be read is said there."""
+    try:
+        own, source = circuit(run)
+    except QStoreError as error:
+        said = str(error).replace(str(run.folder.path), run.name)
+        return "", [html.heading("Circuit"), html.paragraph(f"Not drawn: {said}", "warn")]
+    picture = svg(own)
+    size = f"{own.n_qubits} qubits, {own.n_params} parameters, {own.n_features} features; {Metrics.of(own)}"
+    return picture, [
+        html.heading(f"Circuit, {source}"),
+        html.paragraph(size, "soft"),
+        html.wide(picture, "Circuit"),
+        html.paragraph("θ are parameters, x features; each gate's whole angle is in its title. Digest: " + own.digest),
+    ]
+
+
+def _ledger(run: Reading) -> Iterable[str]:
+    if run.ledger is None:
+        return
+    yield html.heading("Time")
+    yield html.table(("", "seconds", *SHARES), _times(run.ledger), "Time by backend")
+    for line in job_lines(run.ledger):
+        yield html.paragraph(line)
+    yield html.paragraph(REST, "soft")
+    if run.result:
+        yield html.paragraph(summary.time_line(run.result, run.details))
+
+
+def _times(found: Ledger) -> Iterable[list[str]]:
+    for part in [*found.backends, found.run]:
+        yield [part.name, f"{part.wall:,.3f}", *(_cell(part, name) for name in SHARES)]
+
+
+def _cell(part: Part, name: str) -> str:
+    seconds = part.seconds[name]
+    return f"{seconds:,.3f} ({100 * seconds / part.wall:.0f} %)" if seconds and part.wall else "-"
+
+
+def _spent(run: Reading) -> Iterable[str]:
+    remote = run.result.get("remote")
+    jobs = [] if run.ledger is None else run.ledger.jobs
+    if remote is None and not jobs:
+        return
+    yield html.heading("Circuits and cost")
+    if jobs:
+        titles = ("backend", "jobs", "in vain", "circuits", "shots", "cost")
+        yield html.table(
+            titles,
+            (
+                (
+                    j.member,
+                    f"{j.jobs:,}",
+                    f"{j.failed:,}",
+                    f"{j.circuits:,}",
+                    f"{j.shots:,}",
+                    _money(j.cost, j.currency),
+                )
+                for j in jobs
+            ),
+            "Cost by backend",
+        )
+    if remote is not None:
+        yield html.paragraph(f"What this process ran: {summary.remote_line(remote)}.")
+        for line in remote["proof"]:
+            yield html.paragraph(line, "soft")
+
+
+def _money(cost: float, currency: str) -> str:
+    return f"{cost:,.2f} {currency}".strip() if cost else "-"
+
+
+def _decisions(run: Reading) -> Iterable[str]:
+    told = run.view.sections()["decisions"]
+    last = told["last"][-DECISIONS:]
+    if last:
+        yield html.heading("Decisions")
+        rows = [(when(each["time"]), each["text"]) for each in last]
+        title = f"{told['all']:,} decisions" + (f", the last {len(last)}" if len(last) < told["all"] else "")
+        yield html.folded(title, html.facts(rows, "Decisions"))
+
+
+def _config(run: Reading) -> Iterable[str]:
+    yield html.heading("What was asked for")
+    asked = {name: value for name, value in run.request.items() if value is not None and name != "settings"}
+    yield html.facts([(name, _shown(name, value)) for name, value in asked.items()], "What was asked for")
+    settings = run.resolved.get("settings")
+    if isinstance(settings, Mapping):
+        rows = [(str(name), "-" if value is None else value) for name, value in settings.items()]
+        yield html.folded("All settings of the training", html.facts(rows, "Settings"))
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Without paths of this machine and what a URL may hide."""
+    if name == "url":
+        return address(str(value))
+    return Path(str(value)).name if name in {"data", "pool"} and value not in FASHION else value
+
+
+def _origin(run: Reading) -> Iterable[str]:
+    machine = run.config.get("machine")
+    machine = machine if isinstance(machine, Mapping) else {}
+    versions = machine.get("versions")
+    rows: list[tuple[str, object]] = [("q-store", run.config.get("q_store", "not recorded"))]
+    if isinstance(versions, Mapping):
+        rows += [(str(name), value) for name, value in versions.items() if value]
+    rows += [
+        (name, machine[key])
+        for name, key in (
+            ("system", "system"),
+            ("processor", "processor"),
+            ("cores", "cores"),
+            ("memory, GB", "memory_gb"),
+        )
+        if machine.get(key)
+    ]
+    if not machine:
+        rows.append(("machine", "not recorded by the q-store of the run"))
+    rows += [
+        ("seed", run.request.get("seed")),
+        ("SHA-256 of the data", run.resolved.get("data_sha256", "not read yet")),
+    ]
+    if run.result:
+        rows.append(("SHA-256 of the parameters", run.result.get("parameters_sha256")))
+    rows.append(("report by", f"q-store {__version__}"))
+    yield html.heading("Versions, seed and machine")
+    yield html.facts(rows, "Versions, seed and machine")
+
+
+def _again(run: Reading) -> Iterable[str]:
+    yield html.heading("Do it again")
+    control = not run.result or run.result.get("classical_control") is not None
+    yield html.code(command(run.request, control=control), "Command")
+    if run.request.get("data") not in FASHION or run.request.get("pool"):
+        yield html.paragraph("Files are named without their folders; the data are those of the SHA-256 above.", "soft")
+    rest = unnamed(run.request)
+    if rest:
+        said = ", ".join(f"{name} = {value}" for name, value in rest.items())
+        yield html.paragraph(f"The run was also given, by a file or names of TrainingConfig: {said}.")
