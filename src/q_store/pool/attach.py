@@ -91,7 +91,7 @@ class Attachment:
 
     def waits(self, ticket: StoredTicket) -> bool:
         """See `Carer`: it is perhaps paid for, and a member can fetch it; one that is lost, only where nobody buys."""
-        uncertain = ticket.state is State.UNCERTAIN and not self.is_unknown(ticket.fingerprint)
+        uncertain = ticket.state is State.UNCERTAIN and ticket.fingerprint not in self._cared | self._unknown
         if uncertain or not self._reads(ticket):
             return False
         return self.lost_after is None or self.watches[ticket.backend].silence < self.lost_after
