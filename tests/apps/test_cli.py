@@ -21,12 +21,15 @@ from q_store.models.model import Model
 TRAIN = ("train", "ring", "--epochs", 60)
 NAMES = [
     "checkpoints",
+    "circuit.svg",
     "config.json",
     "confusion.png",
+    "events.jsonl",
     "learning_curve.png",
     "metrics.jsonl",
     "model.npz",
     "result.json",
+    "tested.json",
 ]
 
 
