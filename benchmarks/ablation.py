@@ -75,7 +75,11 @@ FLAGS: dict[str, dict[str, Any]] = {
 COSTLY: dict[str, dict[str, Any]] = {
     SHIFT: {"gradient_method": SHIFT},
     "natural_gradient": {"gradient_method": "natural_gradient"},
-    "enable_all_v35_features": {"enable_all_v35_features": True},
+    "enable_all_v35_features, spsa": {"enable_all_v35_features": True},
+    "enable_all_v35_features, natural_gradient": {
+        "enable_all_v35_features": True,
+        "gradient_method": "natural_gradient",
+    },
 }
 ALIKE = ("enable_multi", "use_", "enable_smart", "connection", "enable_performance", "enable_dashboard")
 """Flags that train the same: left out of `learning`."""
@@ -91,7 +95,8 @@ class Machine:
 
     def __call__(self, received: Any, _backend: str) -> list[dict[int, float]]:
         for group in received.groups:
-            pairs, rows = sum(len(op.qubits) == 2 for op in group.circuit.ops), len(group.numbers)
+            rows = len(group.numbers)
+            pairs = sum(len(op.controls) + len(op.qubits) == 2 for op in group.circuit.ops)
             self.received.update(
                 circuits=rows, shots=rows * received.shots, two_qubit_gates=rows * pairs,
                 gates=rows * len(group.circuit.ops),
