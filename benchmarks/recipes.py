@@ -67,7 +67,7 @@ RESULTS = Path(__file__).parent / "results" / "recipes.json"
 SECONDS, SHOTS, TARGET = 1.7, 1000, 0.7
 DEPOLARISING, ANGLE = 0.35, 0.05
 FEW, MANY, HELD_OUT, TEST = 2_000, 20_000, 1_000, 1_000
-MAPS = ("none", "diagonal", "full")
+MAPS = ("none", "diagonal", "full", "angles")
 LOCAL = TrainingSettings(epochs=10, batch_size=200, readout_learning_rate=0.1, finish_iterations=50)
 
 
@@ -206,7 +206,7 @@ def parts(study: Study) -> dict[str, Callable[[int], dict[str, Any]]]:
         "regress": reaching(Regress(most=600, look="held_out")),
         "direct": reaching(Regress(most=1500, fits=("direct",), look="held_out")),
         "stop-regress": reaching(Regress()),
-        "stop-calibrate": reaching(Calibrate(), noisy=True, sampled=False),
+        "stop-calibrate": reaching(Calibrate(), noisy=True),
         **{f"regress-{count}": regress(count) for count in (50, 60, 80, 100, 200, 370, 600)},
         **{f"direct-{count}": regress(count, ("direct",)) for count in (100, 370, 600)},
         "ideal": calibrate(20, noisy=False, maps=("none",)),

@@ -35,6 +35,8 @@ from q_store.training.recipes import (
     named,
     reached,
 )
+from q_store.training.recipes.angles import Turning
+from q_store.training.recipes.book import Book
 from q_store.training.recipes.expected import MEASURED
 from q_store.training.recipes.response import learned
 from q_store.training.recipes.task import SURE
@@ -215,6 +217,41 @@ def test_calibration_undoes_what_a_machine_does():
     assert tuned.notes["map"] != "none"
     np.testing.assert_allclose(tuned.notes["slopes"], 0.5, atol=0.1)
     assert tuned.accuracy >= untuned.accuracy
+
+
+def test_errors_of_angles_are_found_and_undone():
+    turning = Turning.of(OBJECTIVE, rows(1, 1).data)
+    rng = np.random.default_rng(7)
+    theta = rng.uniform(-1, 1, turning.size)
+    truth = rng.normal(0, 0.1, turning.objective.circuit.n_params - turning.size)
+
+    def near(steps):
+        return drive_sites(Book(task()).near(steps), here())
+
+    few, others = (turning.data(OBJECTIVE, rows(count, seed).data) for count, seed in ((20, 1), (30, 2)))
+    far = 0.6 * near(turning.values(theta, truth, few))
+    found = near(turning.learned(theta, few, far, 1e-4))
+    exact = near(turning.values(theta, truth, others))
+    wrong = np.abs(near(turning.values(theta, found, others)) - exact).max()
+    assert wrong < 0.1 * np.abs(near(turning.values(theta, 0 * truth, others)) - exact).max()
+    own = truth.copy()
+    own[: -turning.size] = 0  # of the parameters alone, which are the last angles: nothing is left
+    undone = near(turning.values(theta + turning.undo @ own, own, others))
+    np.testing.assert_allclose(undone, near(turning.values(theta, 0 * own, others)), atol=1e-6)
+
+
+def test_calibration_finds_a_machine_that_turns_too_far():
+    site = Site("one", seed=3, depolarising=0.2, angle_error=0.15)
+
+    async def go():
+        async with Pool([site.member], None) as pool:
+            given = replace(task(shots=None), test=None)
+            return await drive_sites_async(Calibrate(count=20).plan(given), Sites(pool=pool, local=LocalBackend()))
+
+    found = run_virtual(go())
+    assert found.notes["map"] == "angles"
+    assert found.validation >= found.notes["ideal_validation"] - 0.05
+    assert found.spent.training == 20
 
 
 def test_options_act():
