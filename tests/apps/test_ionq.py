@@ -41,7 +41,9 @@ def emulator(monkeypatch, tmp_path):
     """What `--url` leads to; nothing else is reachable. Jobs are looked at often, as they take no time."""
     found, settings = Emulator(keys=[KEY]), remote.settings
     monkeypatch.setattr(remote, "transport", found.transport)
-    monkeypatch.setattr(remote, "settings", lambda *given: settings(*given).model_copy(update={"min_interval": 0.01}))
+    monkeypatch.setattr(
+        remote, "settings", lambda *given, **more: settings(*given, **more).model_copy(update={"min_interval": 0.01})
+    )
     monkeypatch.setenv("IONQ_API_KEY", KEY)
     monkeypatch.setenv("IONQ_API_URL", URL)
     monkeypatch.delenv("IONQ_API_KEY_FILE", raising=False)
