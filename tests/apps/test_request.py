@@ -39,7 +39,12 @@ def test_counts_have_a_range(name):
     ):
         with pytest.raises(ConfigError, match=words):
             Request("ring", **{name: value})
-    Request("ring", **{name: least})
+    Request("ring", recipe="regress" if name == "circuits" else None, **{name: least})
+
+
+def test_circuits_are_counted_for_a_recipe_alone():
+    with pytest.raises(ConfigError, match="--circuits only with --recipe"):
+        Request("ring", circuits=100)
 
 
 def test_defaults_of_a_remote_place_are_written_out(monkeypatch):
