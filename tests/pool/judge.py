@@ -42,7 +42,7 @@ class Judge:
                 self.open.discard(event.batch)
 
     def _broke(self, send, event, now):
-        if event.kind is Break.UNCERTAIN and self.specs[send.member].price:
+        if event.kind is Break.UNCERTAIN and self.specs[send.member].price and send.slice not in self.let_go:
             self.uncertain.update((send.batch, number) for number in send.numbers.tolist())
         if event.kind is Break.BARRED:
             self.barred.add((send.member, None))

@@ -14,7 +14,7 @@ from q_store.backends.base import Missing
 from q_store.errors import CapabilityError, ConfigError, InputError
 from q_store.jobs import Output, Status
 from q_store.pool import policy
-from q_store.pool.actions import Finished, GiveUp, Keep, Probe, Send, Starve
+from q_store.pool.actions import BuyAgain, Finished, GiveUp, Keep, Probe, Send, Starve
 from q_store.pool.breaker import Breaker, Health
 from q_store.pool.events import Answered, Asked, Break, Broke, Probed, Reported, Tick
 from q_store.pool.members import Load, MemberSpec, Needs
@@ -422,3 +422,16 @@ def test_circuits_of_unknown_fate_run_again_only_where_that_costs_nothing(price,
     event = Broke(send.slice, Break.UNCERTAIN, gap.reason) if whole else Answered(send.slice, {0: gap})
     given_up = [number for action in of(GiveUp, state.handle(event, 1.0)) for number in action.numbers.tolist()]
     assert given_up == (lost if price else [])
+
+
+@pytest.mark.parametrize("ok", [False, True])
+def test_a_member_that_answers_a_probe_is_silent_no_more(ok):
+    """Else circuits that it has now would be bought again at once, from one such member to the other and back."""
+    paid = [MemberSpec(name=name, price=1.0, max_slice=2, max_in_flight=2) for name in "ab"]
+    state = PoolState(paid, PoolSettings(lost="buy", lost_after=5.0, failures=1))
+    state.handle(Asked(0, 8, frozenset("ab")), 0.0)
+    state.handle(Reported("a", available=False), 1.0)
+    assert any(isinstance(act, Probe) for act in state.handle(Tick(), 3.0))
+    state.handle(Probed("a", ok=ok), 3.5)
+    later = [act for at in (7.0, 20.0) for act in state.handle(Tick(), at)]
+    assert any(isinstance(act, BuyAgain) for act in later) != ok

@@ -176,6 +176,12 @@ class Member:
         if not flight.canceled:
             self._last = now
 
+    def probed(self, now: float, reason: str, *, ok: bool) -> None:
+        """The answer to a probe."""
+        if ok:
+            self.silent = None
+        self.breaker.probed(now, reason, ok=ok)
+
     def throttled(self, now: float, pause: float, reason: str) -> None:
         """Too many requests: a pause; where that goes on, probes find out when it is over."""
         pause = max(pause, 0.5 * 2.0**self._throttled)

@@ -214,7 +214,7 @@ class PoolState:
             member.breaker.failed(now, reason)
 
     def _probed(self, event: Probed, now: float) -> None:
-        self._member(event.member).breaker.probed(now, event.reason or "the probe failed", ok=event.ok)
+        self._member(event.member).probed(now, event.reason or "the probe failed", ok=event.ok)
 
     def _reported(self, event: Reported, now: float) -> None:
         member = self._member(event.member)
