@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q_store.errors import ConfigError, DataError, ShapeError
+from q_store.intervals import wilson
 
 
 def accuracy(y: Any, predicted: Any) -> float:
@@ -33,20 +33,14 @@ def confusion_matrix(y: Any, predicted: Any, n_classes: int) -> NDArray[np.int64
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """(low, high) of the success probability behind `correct` of `total`, two-sided.
 
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) with p = correct/n and z the normal quantile.
-    Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209. Raises ConfigError for impossible counts.
+    `intervals.wilson` with p = correct/n and z the normal quantile. Raises ConfigError for impossible counts.
     """
     if not 0 <= correct <= total or total == 0 or not 0 < confidence < 1:
         raise ConfigError(
             f"expected 0 <= correct <= total, total > 0 and 0 < confidence < 1, got {correct} of {total} at "
             f"{confidence}; check the counts"
         )
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    half = z * sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
-    scale = 1 + z * z / total
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    return wilson(correct / total, total, NormalDist().inv_cdf((1 + confidence) / 2))
 
 
 def _pair(y: Any, predicted: Any) -> tuple[NDArray[Any], NDArray[Any]]:

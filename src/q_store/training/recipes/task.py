@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.errors import ConfigError
+from q_store.intervals import wilson
 from q_store.jobs import Steps
 from q_store.training.checkpoint import CheckpointFile
 from q_store.training.objective import Objective
@@ -47,15 +47,13 @@ class Point:
 
     @property
     def sure(self) -> float:
-        """The accuracy that counts: as seen on held-out rows; of bought ones, which are few, Wilson's lower bound.
+        """The accuracy that counts: as seen on held-out rows; of bought ones, which are few, a lower bound.
 
-        (p + z^2/2n - z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n) with z = `SURE` (Wilson, J. Am. Stat. Assoc. 22,
-        1927).
+        That is the lower end of `intervals.wilson` at `SURE`.
         """
         if self.bought is None:
             return self.accuracy
-        p, n, square = self.accuracy, self.bought, SURE**2
-        return (p + square / (2 * n) - SURE * math.sqrt(p * (1 - p) / n + square / (4 * n**2))) / (1 + square / n)
+        return wilson(self.accuracy, self.bought, SURE)[0]
 
 
 Watch = Callable[[Point], None]
