@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 import hypothesis
@@ -18,6 +19,8 @@ os.environ["MPLBACKEND"] = "Agg"
 for name in ("PY_COLORS", "FORCE_COLOR", "CLICOLOR_FORCE", "GITHUB_ACTIONS"):  # Typer would take a pipe for a terminal
     os.environ.pop(name, None)
 
+LIMIT = 60
+"""Seconds after which a test with the fixture `ends` fails that hangs."""
 GUARDED = ("bind", "connect", "connect_ex", "sendto")
 
 
@@ -48,3 +51,17 @@ def _no_sockets(request):
             patch.setattr(socket.socket, method, _guard(method), raising=False)
         patch.setattr(socket, "getaddrinfo", _refuse_lookup)
         yield
+
+
+@pytest.fixture
+def ends():
+    """Virtual time and loops over circuits can hang; a test that does fails instead."""
+
+    def expired(_signal, _frame):
+        raise TimeoutError(f"expected an end within {LIMIT} s, got none")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import httpx
@@ -16,22 +15,7 @@ from q_store.models.model import Model
 
 KEY = "a-key-that-nobody-may-see"
 
-LIMIT = 60
-"""Seconds after which a test fails that hangs."""
-
-
-@pytest.fixture(autouse=True)
-def _ends():
-    """Virtual time and loops over circuits can hang; a test that does fails instead."""
-
-    def expired(_signal, _frame):
-        raise TimeoutError(f"expected an end within {LIMIT} s, got none")
-
-    before = signal.signal(signal.SIGALRM, expired)
-    signal.alarm(LIMIT)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.usefixtures("ends")
 
 
 class Net(httpx.AsyncBaseTransport):

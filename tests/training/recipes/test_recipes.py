@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,22 +56,7 @@ FEW = {
     "refine alone": (Refine(count=400, method="random_shift", looks=2), None),
 }
 
-LIMIT = 60
-"""Seconds after which a test fails that hangs."""
-
-
-@pytest.fixture(autouse=True)
-def _ends():
-    """Virtual time and loops over circuits can hang; a test that does fails instead."""
-
-    def expired(_signal, _frame):
-        raise TimeoutError(f"expected an end within {LIMIT} s, got none")
-
-    before = signal.signal(signal.SIGALRM, expired)
-    signal.alarm(LIMIT)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.usefixtures("ends")
 
 
 def rows(count, seed):
