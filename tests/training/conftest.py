@@ -10,7 +10,7 @@ import pytest
 
 from q_store.backends.local import LocalBackend
 from q_store.circuits import Circuit, Marginal, Observables, cnot, ry, theta, x
-from q_store.training import CrossEntropy, LinearReadout, Objective, Trainer, TrainingSettings
+from q_store.training import CheckpointFile, CrossEntropy, LinearReadout, Objective, Trainer, TrainingSettings
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,20 @@ class Small:
             self.objective, TrainingSettings(**options), self.backend, sinks=sinks, checkpoints=checkpoints
         )
         return trainer.fit(self.train, self.validation if validation else None, resume=resume, start=start)
+
+    def broken_off(self, folder, stop_at, **options):
+        """What `fit` comes to that is interrupted at an event and resumed."""
+        seen = []
+
+        def sink(event):
+            seen.append(event)
+            if len(seen) == stop_at:
+                raise Interrupted
+
+        path = CheckpointFile(folder / f"{stop_at}")
+        with pytest.raises(Interrupted):
+            self.fit(sinks=[sink], checkpoints=path, **options)
+        return self.fit(checkpoints=path, resume=True, **options)
 
 
 @pytest.fixture
