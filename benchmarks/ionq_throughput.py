@@ -134,9 +134,9 @@ def main() -> None:
     for slot_per in ("circuit", "job"):
         result[f"cap_slot_per_{slot_per}"] = cap(rows, slot_per)
     text = json.dumps(result, indent=1)
-    print(text)
     if options.out:
         options.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

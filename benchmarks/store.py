@@ -109,12 +109,12 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         found = measured(Path(folder) / "store.db", asked.rows)
-    for name, value in found.items():
-        print(f"{name:20} {value:12.6g}" + (f"   limit {LIMITS[name]:g}" if name in LIMITS else ""))
     if asked.out:
         machine = {"processors": os.cpu_count(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
         whole = {"machine": machine, "load": os.getloadavg(), "limits": LIMITS, "found": found}
         asked.out.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    for name, value in found.items():
+        print(f"{name:20} {value:12.6g}" + (f"   limit {LIMITS[name]:g}" if name in LIMITS else ""))
     return int(any(found[name] > limit for name, limit in LIMITS.items()))
 
 
