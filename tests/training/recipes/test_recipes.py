@@ -17,6 +17,7 @@ from q_store.errors import CapabilityError, ConfigError
 from q_store.jobs import Capabilities, Output
 from q_store.pool.pool import Pool
 from q_store.training import CrossEntropy, LinearReadout, Objective, TrainingSettings
+from q_store.training.optimisers import Adam
 from q_store.training.recipes import (
     RECIPES,
     V34,
@@ -248,12 +249,29 @@ def test_options_act():
         {"batch": 5},
         {"beta2": 0.9},
         {"scale": 1},
+        {"average": None},
     ):
         assert not np.array_equal(drive_sites(Spsa(**few, **change).plan(task()), here()).parameters, base), change
     for change in ({"seed": 1}, {"shots": 100}, {"circuits": 40}):
         assert not np.array_equal(drive_sites(Spsa(**few).plan(task(**change)), here()).parameters, base), change
     assert drive_sites(Regress(fits=("direct",)).plan(task(circuits=30)), here()).notes["fit"] == "direct"
     assert drive_sites(Regress(fits=("response",), ranks=(2,)).plan(task(circuits=30)), here()).notes["rank"] == 2
+
+
+@pytest.mark.parametrize(("average", "power"), [(None, None), (0.0, 0), (3.0, 3)])
+def test_spsa_ends_at_an_average_of_its_iterates(monkeypatch, average, power):
+    """That of eta = 3 weighs iterate t by t (t + 1) (t + 2)."""
+    iterates, step = [], Adam.step
+
+    def recording(self, vector, *more):
+        step(self, vector, *more)
+        iterates.append(vector.copy())
+
+    monkeypatch.setattr(Adam, "step", recording)
+    found = drive_sites(Spsa(count=200, looks=1, average=average).plan(task()), here()).parameters
+    t = np.arange(1, 11)
+    weights = t == 10 if power is None else np.prod([t + k for k in range(power)], axis=0) * np.ones(10)
+    np.testing.assert_allclose(found, np.average(iterates, axis=0, weights=weights), atol=1e-12)
 
 
 def test_a_refinement_never_ends_worse_than_it_began():
@@ -314,6 +332,7 @@ def test_auto_takes_steps_where_there_are_too_many_probabilities():
         (lambda: Refine(method="spasa"), "spsa"),
         (lambda: next(Regress().plan(task(circuits=5))), "at least 20 circuits"),
         (lambda: next(Spsa().plan(task(circuits=5))), "at least 20 circuits"),
+        (lambda: Spsa(average=-1), "average of 0 or more"),
         (lambda: next(Calibrate().plan(task(circuits=2))), "at least 4 circuits"),
         (lambda: next(Refine().plan(task(circuits=2))), "at least 20 circuits"),
         (lambda: drive_sites(Regress().plan(task()), Sites(local=LocalBackend())), "a pool"),

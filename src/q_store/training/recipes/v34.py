@@ -11,8 +11,9 @@ NAME = "v34"
 
 @dataclass(frozen=True)
 class V34(Spsa):
-    """`Spsa` with a readout rate of .03."""
+    """`Spsa` with a readout rate of .03, ending at the last iterate."""
 
     count: int = 15_000
     readout_rate: float = 0.03
+    average: float | None = None
     name: str = NAME
