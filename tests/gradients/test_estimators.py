@@ -12,7 +12,17 @@ from q_store.backends import measurement
 from q_store.backends.local import LocalBackend, reference
 from q_store.circuits import Circuit, Marginal, Observables, PauliSum, ry, rz, theta, x, z
 from q_store.errors import CapabilityError, ConfigError, IncompleteError, RunError
-from q_store.gradients import Adjoint, FiniteDifference, ParameterShift, Problem
+from q_store.gradients import (
+    QNSPSA,
+    SPSA,
+    Adjoint,
+    FiniteDifference,
+    Metric,
+    NaturalGradient,
+    ParameterShift,
+    Problem,
+    RandomShift,
+)
 from q_store.gradients.contraction import measured
 from q_store.jobs import Job, Outcome, Status, drive
 
@@ -203,3 +213,25 @@ def test_values_of_too_many_strings_are_taken_as_independent():
     np.testing.assert_allclose(
         asked.noise(outcome, np.full((2, every.size), 2.0), 50), np.full((2, 1), 2.0 * every.size)
     )
+
+
+EVERY = {
+    "adjoint": Adjoint(),
+    "parameter shift": ParameterShift(),
+    "differences": FiniteDifference(),
+    "spsa": SPSA(pairs=2),
+    "spsa, common": SPSA(common=True),
+    "random shift": RandomShift(),
+    "natural": NaturalGradient(SPSA(), Metric("block")),
+    "natural, full": NaturalGradient(Adjoint(), Metric("full")),
+    "qn-spsa": QNSPSA(),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_circuit_without_parameters_has_values_and_no_gradient(name):
+    """A readout may be trained on a fixed circuit, whatever the method."""
+    problem = Problem(Circuit.build(1, [ry(0.4, 0), ry(x(0), 0)]), [z(0)], np.zeros(0), DATA[:, :1], np.ones_like)
+    found = drive(EVERY[name].estimate(problem), LocalBackend(threads=1, precision="float64"))
+    assert found.gradient.shape == (0,)
+    np.testing.assert_allclose(found.values, np.cos(0.4 + DATA[:, :1]), atol=1e-12)

@@ -96,7 +96,7 @@ class QNSPSA:
         both = circuit_directions([used.seed, METRIC], 2 * self.pairs, used.circuit)
         first, second = both.reshape(2, self.pairs, size)
         moves = _FIRST[:, None] * first[:, None] + _SECOND[:, None] * second[:, None]
-        there = (used.params + self.perturbation * moves).reshape(-1, size)
+        there = (used.params + self.perturbation * moves).reshape(4 * self.pairs, size)
         params = np.concatenate([np.broadcast_to(used.params, there.shape), there], axis=1)
         zeros = Observables.of(Marginal(tuple(range(circuit.n_qubits))))
         job = Job(circuit, data, params, zeros, shots=used.shots, seed=used.seed * 65_537 + METRIC, reuse=False)

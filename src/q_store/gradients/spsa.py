@@ -81,7 +81,7 @@ class SPSA:
     def _jobs(self, problem: Problem, deltas: Reals) -> list[Job]:
         """One job of +1, -1, +2, -2 ...; with common samples one job for each sign, of one seed."""
         moves = self.perturbation * np.stack([deltas, -deltas], axis=1)
-        sides = [moves[:, 0], moves[:, 1]] if self.common else [moves.reshape(-1, deltas.shape[1])]
+        sides = [moves[:, 0], moves[:, 1]] if self.common else [moves.reshape(2 * self.pairs, deltas.shape[1])]
         return [
             Job(
                 problem.circuit,
