@@ -10,6 +10,7 @@ import pytest
 
 from q_store.apps import plots
 from q_store.apps.cli import main
+from q_store.drawing import raster
 
 
 class Answer(NamedTuple):
@@ -62,3 +63,4 @@ def _quick_pictures(request, monkeypatch):
     if request.node.path.name != "test_plots.py":
         for name in ("confusion_png", "learning_curve_png"):
             monkeypatch.setattr(plots, name, lambda path, *_: plots.write_whole(path, lambda file: file.write(b"x")))
+        monkeypatch.setattr(raster, "png", lambda _: b"x")

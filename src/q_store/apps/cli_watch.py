@@ -41,7 +41,9 @@ ReportFile = Annotated[
 ]
 Pictures = Annotated[
     Path | None,
-    typer.Option("--charts", metavar="DIR", help="Where the SVG files go.", show_default="FILE-charts, beside FILE"),
+    typer.Option(
+        "--charts", metavar="DIR", help="Where the SVG and PNG files go.", show_default="FILE-charts, beside FILE"
+    ),
 ]
 ComparedFile = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Also write a page.", show_default="none")
@@ -49,7 +51,7 @@ ComparedFile = Annotated[
 
 
 def report(run: NamedRun, out: ReportFile = None, charts: Pictures = None, store: options.StorePath = None) -> None:
-    """Write RUN down as one HTML page that stands alone, and its charts as SVG files."""
+    """Write RUN down as one HTML page that stands alone, and its charts as SVG and PNG files."""
     from q_store.apps.report import report as start
 
     start(run, out, charts, store)

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from q_store.apps import markup as html
 from q_store.apps.again import address
-from q_store.apps.charts import Series, intervals, lines, number
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.reading import Reading, read
 from q_store.apps.report import save
 from q_store.apps.request import FASHION
 from q_store.apps.run_folder import RESULT
+from q_store.drawing import markup as html
+from q_store.drawing.charts import Series, intervals, lines, number
 from q_store.errors import ConfigError, RunError
 
 KEYS = (

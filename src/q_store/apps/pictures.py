@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from q_store.apps.charts import Series, grid, intervals, lines, stacks
 from q_store.apps.dashboard.curve import Curve
 from q_store.apps.plots import READABLE_CLASSES
 from q_store.apps.reading import Reading
 from q_store.circuits.circuit import Circuit
+from q_store.drawing.charts import Series, grid, intervals, lines, stacks
 from q_store.errors import ConfigError
 from q_store.models import zoo
 from q_store.models.metrics import wilson_interval

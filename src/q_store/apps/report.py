@@ -1,4 +1,4 @@
-"""`q-store report`: one HTML page of a run that stands alone, and its charts as SVG files beside it."""
+"""`q-store report`: one HTML page of a run that stands alone, and its charts as SVG and PNG files beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 
 from q_store import __version__
-from q_store.apps import markup as html
 from q_store.apps import summary
 from q_store.apps.again import address, command, unnamed
 from q_store.apps.ledger_view import REST, job_lines
@@ -21,8 +20,10 @@ from q_store.apps.run_folder import RESULT
 from q_store.apps.shelf import when
 from q_store.circuits.draw import svg
 from q_store.circuits.metrics import Metrics
+from q_store.drawing import markup as html
+from q_store.drawing import raster
 from q_store.errors import ConfigError, QStoreError, RunError
-from q_store.files import refused, write_text
+from q_store.files import refused, write_atomically, write_text
 from q_store.ledger import SHARES, Ledger, Part
 
 REPORT = "report.html"
@@ -46,7 +47,7 @@ def report(run: Path, out: Path | None, pictures: Path | None, store: Path | Non
     console = Console()
     for remark in reading.remarks:
         plain(console, html.clean(remark))
-    plain(console, f"{file}: the report; {len(drawn)} pictures in {folder}")
+    plain(console, f"{file}: the report; {len(drawn)} pictures, as SVG and PNG, in {folder}")
 
 
 def built(run: Reading) -> tuple[str, dict[str, str]]:
@@ -86,6 +87,7 @@ def _save_pictures(folder: Path, drawn: Mapping[str, str]) -> None:
         raise refused(folder, error) from error
     for name, picture in drawn.items():
         write_text(folder / f"{name}.svg", picture)
+        write_atomically(folder / f"{name}.png", raster.png(picture))
 
 
 def _top(run: Reading) -> Iterable[str]:

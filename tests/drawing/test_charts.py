@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from q_store.apps import charts
-from q_store.apps.charts import Series
+from q_store.drawing import charts
+from q_store.drawing.charts import Series
 
 SVG = "{http://www.w3.org/2000/svg}"
 NUMBERS = st.floats(-1e12, 1e12) | st.floats(-1e-20, 1e-20)
