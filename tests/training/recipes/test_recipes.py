@@ -274,6 +274,15 @@ def test_spsa_ends_at_an_average_of_its_iterates(monkeypatch, average, power):
     np.testing.assert_allclose(found, np.average(iterates, axis=0, weights=weights), atol=1e-12)
 
 
+def test_v34_begins_near_zero_and_its_readout_keeps_its_rate():
+    early, late = (V34().rates(OBJECTIVE, progress) for progress in (0.0, 0.9))
+    n = OBJECTIVE.circuit.n_params
+    assert set(early[n:]) == set(late[n:]) == {0.03}
+    np.testing.assert_array_equal(late[:n], Spsa().rates(OBJECTIVE, 0.9)[:n])
+    assert V34().scale < Spsa().scale
+    assert V34().average is None
+
+
 def test_a_refinement_never_ends_worse_than_it_began():
     found = drive_sites(Refine(Calibrate(), count=60, rate=3.0, looks=3).plan(task()), here())
     assert found.notes["gain"] >= 0
