@@ -14,7 +14,7 @@ from q_store.events import CircuitChosen, EpochDone, RunFinished, RunStarted, St
 
 
 def epoch(number, stage="epochs", accuracy=0.5):
-    return EpochDone(number, stage, 1 / number, None, accuracy, 0.1, 0, 0, 0.1)
+    return EpochDone(number, stage, 1 / number, None, accuracy, 0.1, 0, 0, 0.1, train_accuracy=0.7)
 
 
 def story(epochs=3, steps=4, first=0):
@@ -44,7 +44,7 @@ def test_elsewhere_than_on_a_terminal_each_epoch_is_one_plain_line():
     lines = shown(terminal=False).splitlines()
     assert [line.split("  ")[:2] for line in lines[:2]] == [["epoch 1/3", "loss 1.0000"], ["epoch 2/3", "loss 0.5000"]]
     assert lines[3].startswith("polished")
-    assert lines[3].endswith("validation 90.0 %")
+    assert lines[3].endswith("training 70.0 %  validation 90.0 %")
     assert len(lines) == 4
     assert "\x1b" not in "".join(lines)
 
@@ -139,7 +139,7 @@ def test_every_epoch_is_written_as_it_happens(folder):
     assert folder.metrics()[0] == {
         "epoch": 1, "stage": "epochs", "train_loss": 1.0, "validation_loss": None, "validation_accuracy": 0.6,
         "learning_rate": 0.1, "circuits": 0, "shots": 0, "seconds": 0.1, "depth": None, "trained_loss": None,
-        "trained_accuracy": None,
+        "trained_accuracy": None, "train_accuracy": 0.7,
     }  # fmt: skip
 
 

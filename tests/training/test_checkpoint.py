@@ -57,6 +57,14 @@ def test_there_is_no_pickle_inside(whole):
     assert (header["format"], header["version"]) == ("q-store checkpoint", 1)
 
 
+def test_a_state_of_an_earlier_version_knows_nothing_of_right_rows():
+    numbers = some_state().numbers()
+    del numbers["judged"], numbers["right"]
+    del numbers["history"][0]["train_accuracy"]
+    state = TrainingState.of(some_state().arrays(), numbers)
+    assert (state.judged, state.right, state.history[0].train_accuracy) == (0, 0, None)
+
+
 @given(st.data())
 def test_truncated_anywhere_it_is_refused(whole, tmp_path_factory, data):
     content = whole.read_bytes()
@@ -221,8 +229,8 @@ def test_a_run_broken_at_any_event_ends_like_an_unbroken_one(small, tmp_path, in
         assert not interrupted_fit(small, path, stop_at, interrupted, checkpoint_steps=steps)
         resumed = small.fit(checkpoints=CheckpointFile(path), resume=True, checkpoint_steps=steps, **OPTIONS)
         assert resumed.parameters.tobytes() == whole.parameters.tobytes()
-        assert [(e.stage, e.train_loss, e.validation_loss) for e in resumed.history] == [
-            (e.stage, e.train_loss, e.validation_loss) for e in whole.history
+        assert [(e.stage, e.train_loss, e.train_accuracy, e.validation_loss) for e in resumed.history] == [
+            (e.stage, e.train_loss, e.train_accuracy, e.validation_loss) for e in whole.history
         ]
         assert (resumed.circuits, resumed.best_epoch) == (whole.circuits, whole.best_epoch)
 

@@ -63,6 +63,7 @@ def test_a_loss_that_is_no_polynomial(small, backend):
     assert (found.gradient[:2] == 0).all()
     evaluated = drive(objective.evaluate(vector, data, targets, Gradient()), backend)
     np.testing.assert_allclose(found.gradient[2:], evaluated.gradient[2:], atol=1e-8)
+    assert found.accuracy == evaluated.accuracy
 
 
 class Gradient:

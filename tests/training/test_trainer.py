@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from q_store import events
+from q_store.backends.local import reference
 from q_store.circuits import Circuit, ry, theta, z
 from q_store.errors import ConfigError, DataError, ShapeError
 from q_store.gradients import ParameterShift
@@ -107,6 +108,39 @@ def test_events_tell_the_whole_story(small):
     # steps of 8, 8 and 4 rows: the epoch's loss is the mean over rows
     first = steps[:3]
     assert result.history[0].train_loss == pytest.approx(np.average([e.loss for e in first], weights=[8, 8, 4]))
+
+
+def share_right(small, parameters, part):
+    """Of a part, simulated by the oracle."""
+    data, labels = part
+    objective, right = small.objective, 0
+    for row, label in zip(data, labels, strict=True):
+        state = reference.state(objective.circuit, row, parameters[:4])[None]
+        values = reference.expectations(state, objective.measured, 2)
+        right += objective.readout.outputs(values, parameters[4:])[0].argmax() == label
+    return right / len(labels)
+
+
+def test_training_accuracy_is_of_the_rows_as_they_were_visited(small):
+    for size in (20, 8):  # of 8: each step is of other rows, at parameters that hardly move
+        rate = 0.9 if size == 20 else 1e-9
+        options = {"batch_size": size, "learning_rate": rate, "readout_learning_rate": rate, "schedule": "constant"}
+        start = np.linspace(2.4, -1.6, 8)
+        history = small.fit(start=start, **options).history
+        before = [start, *(small.fit(start=start, **{**options, "epochs": k}).parameters for k in (1, 2))]
+        assert [e.train_accuracy for e in history] == [share_right(small, each, small.train) for each in before]
+        assert len({e.train_accuracy for e in history}) == (3 if size == 20 else 1)
+
+
+def test_training_accuracy_after_the_finish_is_that_of_the_final_parameters(small):
+    result = small.fit(finish_iterations=7)
+    assert result.history[-1].train_accuracy == share_right(small, result.parameters, small.train)
+
+
+def test_training_accuracy_is_of_the_rows_that_were_used(small):
+    shares = {e.train_accuracy for e in small.fit(batch_size=20, epochs=6, gradient="spsa", spsa_rows=3).history}
+    assert len(shares) > 1
+    assert shares <= {0, 1 / 3, 2 / 3, 1}
 
 
 def test_the_schedule_is_told_as_the_learning_rate(small):

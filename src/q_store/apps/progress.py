@@ -178,6 +178,8 @@ class Lines:
         width = len(str(shown.epochs))
         what = "polished   " if event.stage == FINISH else f"epoch {event.epoch:{width}d}/{shown.epochs}"
         parts = [what, f"loss {event.train_loss:.4f}"]
+        if event.train_accuracy is not None:
+            parts.append(f"training {100 * event.train_accuracy:.1f} %")
         if event.validation_accuracy is not None:
             full = "" if event.trained_accuracy is None else f" ({100 * event.trained_accuracy:.1f} % as trained)"
             parts.append(f"validation {100 * event.validation_accuracy:.1f} %{full}")

@@ -94,6 +94,7 @@ class EpochDone:
         depth: layers of the circuit that was trained, None without a schedule.
         trained_loss, trained_accuracy: validation by that circuit, shallower or pruned; None where it is the whole
             one, by which `validation_loss` and `validation_accuracy` always are.
+        train_accuracy: share of right ones of the rows that `train_loss` is of; None where the loss knows none.
     """
 
     epoch: int
@@ -108,6 +109,7 @@ class EpochDone:
     depth: int | None = None
     trained_loss: float | None = None
     trained_accuracy: float | None = None
+    train_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

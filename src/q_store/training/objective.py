@@ -34,6 +34,7 @@ class Evaluation:
 
     Attributes:
         loss: with the penalty. gradient: [P + weights]. outputs: [R, C]. All of the rows that the estimator uses.
+        accuracy: of the outputs, None where the loss knows none.
         variance: [P], squared standard errors of the circuit part of the gradient; None where it is exact.
         circuits, shots: what it cost.
         shot_noise: sum of the variances of the entries, as far as shots cause them; None where nothing is known.
@@ -46,6 +47,7 @@ class Evaluation:
     circuits: int
     shots: int
     shot_noise: float | None = None
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,13 @@ class Objective:
         gradient = np.empty(len(vector))
         loss = 0.0
         outputs: Array = _NONE
+        accuracy: float | None = None
 
         def pullback(values: Array, wanted: Array | None = targets) -> Array:
-            nonlocal loss, outputs
+            nonlocal loss, outputs, accuracy
             outputs = self.readout.outputs(values, weights)
             loss, d_outputs = self.loss.value_and_gradient(outputs, wanted)
+            accuracy = self.loss.accuracy(outputs, wanted)
             cotangents, gradient[n:] = self.readout.pull_back(values, weights, d_outputs)
             return cotangents
 
@@ -138,7 +142,7 @@ class Objective:
             loss += 0.5 * self.penalty * float(weights @ weights)
             gradient[n:] += self.penalty * weights
         cost = estimate.circuits, estimate.shots
-        return Evaluation(loss, gradient, outputs, estimate.variance, *cost, estimate.noise_of_shots)
+        return Evaluation(loss, gradient, outputs, estimate.variance, *cost, estimate.noise_of_shots, accuracy)
 
     def evaluate_all(
         self, vector: Reals, data: Array | None, targets: Array | None, estimator: GradientEstimator, chunk: int
@@ -146,13 +150,15 @@ class Objective:
         """Exact loss and gradient of a whole set, `chunk` rows at a time, summed in order; `outputs` is empty."""
         rows = 1 if data is None else len(data)
         loss, gradient, circuits = 0.0, np.zeros(len(vector)), 0
+        accuracy: float | None = 0.0
         for part in _chunks(rows, chunk):
             some = yield from self.evaluate(vector, _take(data, part), _take(targets, part), estimator)
             share = (part.stop - part.start) / rows
             loss += share * some.loss
             gradient += share * some.gradient
             circuits += some.circuits
-        return Evaluation(loss, gradient, _NONE, None, circuits, 0)
+            accuracy = None if accuracy is None or some.accuracy is None else accuracy + share * some.accuracy
+        return Evaluation(loss, gradient, _NONE, None, circuits, 0, accuracy=accuracy)
 
     def outputs(
         self, vector: Reals, data: Array | None, shots: int | None = None, seed: int = 0, chunk: int = 16384

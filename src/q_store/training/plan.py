@@ -182,6 +182,9 @@ class Plan:
         self.optimiser.step(state.vector, gradient, rates, state.optimiser, self.decay)
         state.step += 1
         state.loss_sum += evaluation.loss * rows
+        if evaluation.accuracy is not None:
+            judged = len(evaluation.outputs)
+            state.judged, state.right = state.judged + judged, state.right + round(judged * evaluation.accuracy)
         state.circuits += evaluation.circuits
         state.shots += evaluation.shots
         if self.tell:
@@ -255,8 +258,9 @@ class Plan:
     def _close_epoch(self) -> Steps[None]:
         state = self.state
         loss = state.loss_sum / self.train.count
-        state.epoch, state.loss_sum = state.epoch + 1, 0.0
-        yield from self._record(EPOCHS, loss, self.settings.learning_rate * self._factor(state.step - 1))
+        accuracy = state.right / state.judged if state.judged else None
+        state.epoch, state.loss_sum, state.judged, state.right = state.epoch + 1, 0.0, 0, 0
+        yield from self._record(EPOCHS, loss, accuracy, self.settings.learning_rate * self._factor(state.step - 1))
         patience = self.settings.early_stopping
         if patience is not None and state.stale >= patience and state.epoch < self.settings.epochs:
             state.reason = "early stopping"
@@ -273,9 +277,12 @@ class Plan:
         search = lbfgs(state.vector, self.settings.finish_iterations)
         try:
             point, number = next(search), 0
+            least: tuple[float, float | None] = math.inf, None  # as the search has its minimum
             while True:
                 evaluation = yield from self._whole_set(point)
                 number += 1
+                if evaluation.loss < least[0]:
+                    least = evaluation.loss, evaluation.accuracy
                 if self.tell:
                     norm = math.sqrt(float(evaluation.gradient @ evaluation.gradient))
                     self._tell_step(number, state.epoch, evaluation.loss, norm, 0.0)
@@ -285,7 +292,7 @@ class Plan:
         finally:
             search.close()
         state.vector = minimum.vector
-        yield from self._record(FINISH, minimum.value, 0.0)
+        yield from self._record(FINISH, minimum.value, least[1], 0.0)
         if self.settings.keep_best and state.best_vector is not None:
             self._return_to_best(state.best_vector)
         state.stage = DONE
@@ -303,7 +310,7 @@ class Plan:
 
     # -------------------------------------------------------------------------------------- records, best, checkpoints
 
-    def _record(self, stage: str, train_loss: float, rate: float) -> Steps[None]:
+    def _record(self, stage: str, train_loss: float, train_accuracy: float | None, rate: float) -> Steps[None]:
         state, whole = self.state, self.forms.whole
         own: tuple[float | None, float | None] = (None, None)
         if self.form != whole:
@@ -313,7 +320,7 @@ class Plan:
         else:
             loss, accuracy = own
         about = state.epoch, stage, train_loss, loss, accuracy, rate, state.circuits, state.shots, self._clock()
-        record = events.EpochDone(*about, state.depth, *own)
+        record = events.EpochDone(*about, state.depth, *own, train_accuracy)
         state.history.append(record)
         self._compare(record)
         self.tell(record)
@@ -324,8 +331,9 @@ class Plan:
             return None, None
         objective, seed = self.forms.at(form), sample_seed(settings.seed, -self.state.epoch)
         outputs = yield from objective.outputs(self.state.vector, rows.data, settings.shots, seed, settings.chunk)
-        self.state.circuits += rows.count
-        self.state.shots += rows.count * (settings.shots or 0)
+        circuits = rows.count * (1 if settings.shots is None else len(objective.measured.groups()))
+        self.state.circuits += circuits
+        self.state.shots += circuits * (settings.shots or 0)
         loss, _ = objective.loss.value_and_gradient(outputs, rows.targets)
         self._require_finite(loss, 0.0)
         return loss, objective.loss.accuracy(outputs, rows.targets)

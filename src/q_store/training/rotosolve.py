@@ -64,7 +64,8 @@ class Rotosolve:
         loss, outputs, gradient = line.at(best)
         vector[index] += best
         circuits = len(values) * len(found.nodes) * (1 if shots is None else len(measured.groups()))
-        return Evaluation(loss, gradient, outputs, None, circuits, outcome.shots_paid)
+        accuracy = self.objective.loss.accuracy(outputs, targets)
+        return Evaluation(loss, gradient, outputs, None, circuits, outcome.shots_paid, accuracy=accuracy)
 
 
 class _Line:

@@ -28,6 +28,7 @@ class TrainingState:
         stage: `epochs`, `finish` or `done`. epoch: epochs done. step: steps done in all; also the position of the
             schedule.
         loss_sum: sum of the losses over the rows of the epoch so far.
+        judged, right: rows of the epoch so far of which it is known whether the output was right, and those that were.
         best_vector, best_value, best_epoch: of the best `monitor`, smaller is better; the vector only if it is to be
             kept.
         stale: epochs since then. reason: why the epochs ended, empty before.
@@ -43,6 +44,8 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
+    judged: int = 0
+    right: int = 0
     best_vector: Reals | None = None
     best_value: float | None = None
     best_epoch: int = 0
@@ -80,7 +83,8 @@ class TrainingState:
         state = TrainingState(arrays["vector"], _named("optimiser", arrays), best_vector=arrays.get("best_vector"))
         state.estimator, state.allocator = _named("estimator", arrays), _named("allocator", arrays)
         for name in _NUMBERS:
-            setattr(state, name, numbers[name])
+            if name in numbers or name not in _LATER:
+                setattr(state, name, numbers[name])
         state.history = [EpochDone(**record) for record in numbers["history"]]
         return state
 
@@ -98,6 +102,8 @@ _NUMBERS = (
     "epoch",
     "step",
     "loss_sum",
+    "judged",
+    "right",
     "best_value",
     "best_epoch",
     "stale",
@@ -110,6 +116,8 @@ _NUMBERS = (
     "best_depth",
     "best_removed",
 )
+_LATER = frozenset({"judged", "right"})
+"""Not in the checkpoints of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,5 +10,6 @@ from q_store.events import EpochDone
 def run(tmp_path):
     """Five steps and an epoch of ten steps."""
     folder = folder_of_run(tmp_path / "compact-mine")
-    write(folder, *OPENING, *map(step, range(1, 6)), EpochDone(1, "epochs", 0.9, 0.8, 0.75, 0.1, 50, 5000, 0.5))
+    epoch = EpochDone(1, "epochs", 0.9, 0.8, 0.75, 0.1, 50, 5000, 0.5, train_accuracy=0.7)
+    write(folder, *OPENING, *map(step, range(1, 6)), epoch)
     return folder

@@ -29,7 +29,7 @@ def test_first_message_has_everything(run):
     first = told(Feed(run), Reader())
     assert first["whole"]
     assert [(row[0], row[1]) for row in rows(first)] == [(k, 2 / k) for k in range(1, 6)]
-    assert first["curves"]["epochs"]["rows"] == [[5, 0.9, 0.8, 0.75, None]]
+    assert first["curves"]["epochs"]["rows"] == [[5, 0.9, 0.8, 0.7, 0.75, None]]
     assert first["progress"]["step"] == 5
     assert first["progress"]["steps"] == 10
     assert first["progress"]["parameters"] == 36

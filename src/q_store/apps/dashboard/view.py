@@ -35,8 +35,11 @@ class View:
             }
         )  # fmt: skip
         self.epochs = Curve(
-            {"train_loss": "mean", "validation_loss": "mean", "validation_accuracy": "mean", "trained_accuracy": "mean"}
-        )
+            {
+                "train_loss": "mean", "validation_loss": "mean", "train_accuracy": "mean",
+                "validation_accuracy": "mean", "trained_accuracy": "mean",
+            }
+        )  # fmt: skip
         self.crew, self._split = Crew(), Split()
         self.number, self.time = 0, 0.0
         self.status, self.reason = "", ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +22,11 @@ from q_store.apps.legacy.report import Usage, Watcher, report
 from q_store.apps.legacy.results import TrainingMetrics
 from q_store.apps.legacy.settings import Shape, estimator, settings
 from q_store.apps.legacy.variational import Variational
+from q_store.apps.watching import Watching, watch
 from q_store.blas import single_threaded
 from q_store.circuits.pruning import remove_identities
 from q_store.config import TrainingConfig
+from q_store.events import Sink
 from q_store.gradients import Memory
 from q_store.jobs import AnyExecutor, Job, Outcome, Steps, complete
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
@@ -43,7 +45,8 @@ Array = npt.NDArray[Any]
 class QuantumTrainer:
     """Trains models of v3.4 and v3.5 as a `TrainingConfig` says.
 
-    Connections are made for a call and closed after it, or, in `async with QuantumTrainer(config) as trainer`, once.
+    Connections are made for a call and closed after it, or, in `async with QuantumTrainer(config) as trainer`, once; so
+    is the page of `enable_dashboard`, and the run folder behind it.
 
     Args:
         config: how. backend_manager: a `BackendManager`, or a backend: runs the circuits in place of what the
@@ -73,6 +76,7 @@ class QuantumTrainer:
         self._loaded: tuple[TrainingState, dict[str, Any]] | None = None
         self._site: Site | None = None
         self._held: Any = None
+        self._watching: Watching | None = None
 
     # ------------------------------------------------------------------------------------------------------- training
 
@@ -89,14 +93,15 @@ class QuantumTrainer:
             epochs: in place of that of the configuration.
 
         Raises:
-            ConfigError: for a configuration that does not fit the model, the data or the backend. Others as
-                `training.Trainer.fit` and `Pool.run_async`.
+            ConfigError: for a configuration that does not fit the model, the data or the backend, and for a
+                `dashboard_port` that is taken. Others as `training.Trainer.fit` and `Pool.run_async`.
+            KeyboardInterrupt: where it was stopped on the page; the model has what was learned until then.
         """
         size, first = self.config.training.batch_size, len(self.watcher.history)
         rows = await read(train_loader, size, "training")
         held = None if val_loader is None else await read(val_loader, size, "validation")
         checkpoints = EpochCheckpoints(self.config.training.checkpoint_directory, self._loaded)
-        async with self._place() as site:
+        async with self._place(shows=type(model).__name__) as site:
             trainer = self._trainer(model, rows, epochs or self.config.training.epochs, site.executor, checkpoints)
             validation = None if held is None else (model.encode(held.x), held.y)
             plan = trainer.plan((model.encode(rows.x), rows.y), validation, start=model.vector, resume=True)
@@ -214,7 +219,7 @@ class QuantumTrainer:
     # ----------------------------------------------------------------------------------------------------------- place
 
     async def __aenter__(self) -> Self:
-        self._held = self._place()
+        self._held = self._place(shows=type(self).__name__)
         await self._held.__aenter__()
         return self
 
@@ -225,14 +230,20 @@ class QuantumTrainer:
         await held.__aexit__(kind, error, trace)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[Site]:
-        """The place, open; closed by who opened it."""
+    async def _place(self, shows: str = "") -> AsyncIterator[Site]:
+        """The place, open; closed by who opened it. With a title of what is done there it has a page, if one is wanted."""
         if self._site is not None:
             yield self._site
             return
         manager = self.backend_manager
         backend = manager.get_backend() if hasattr(manager, "get_backend") else manager
-        with opened(self.config, backend, [self.watcher]) as site:
+        with ExitStack() as ends:
+            if shows and self.config.monitoring.dashboard:
+                self._watching = ends.enter_context(_watched(self.config, shows))
+                ends.callback(setattr, self, "_watching", None)
+            site = ends.enter_context(opened(self.config, backend, self._sinks))
+            if self._watching is not None:
+                site = replace(site, executor=self._watching.executor(site.executor))
             self._site = site
             try:
                 yield site
@@ -241,6 +252,10 @@ class QuantumTrainer:
                 self.usage.add(site)
                 if site.pool is not None and site.pool is not backend:
                     await site.pool.aclose()
+
+    @property
+    def _sinks(self) -> list[Sink]:
+        return [self.watcher, *([] if self._watching is None else [self._watching.history])]
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
@@ -265,7 +280,7 @@ class QuantumTrainer:
         objective, chosen = self._objective(model, rows, epochs)
         chosen = chosen.replaced(**other)
         gradient = estimator(self.config, chosen, model.frozen)
-        return Trainer(objective, chosen, executor, sinks=[self.watcher], checkpoints=checkpoints, estimator=gradient)
+        return Trainer(objective, chosen, executor, sinks=self._sinks, checkpoints=checkpoints, estimator=gradient)
 
     async def _one_epoch(self, model: Variational, rows: Batches, epoch: int, seed: int) -> None:
         epochs = max(self.config.training.epochs, epoch + 1)
@@ -274,7 +289,8 @@ class QuantumTrainer:
             plan = trainer.plan((model.encode(rows.x), rows.y), start=model.vector)
             state = plan.state = self._continued(model, plan)
             state.epoch, state.step = epoch, epoch * plan.steps_per_epoch
-            state.stage, state.reason, state.loss_sum = EPOCHS, "", 0.0
+            state.stage, state.reason = EPOCHS, ""
+            state.loss_sum, state.judged, state.right = 0.0, 0, 0
             done = len(state.history) + 1
             await self._carry_out(model, plan, site, lambda: len(state.history) >= done)
 
@@ -293,6 +309,8 @@ class QuantumTrainer:
         self, model: Variational, plan: Plan, site: Site, stop: Callable[[], bool] | None = None
     ) -> None:
         state = plan.state
+        if self._watching is not None:
+            self._watching.draw(model.circuit)
         self.watcher.begin(state.circuits, state.shots, state.seconds)
         try:
             await advance(plan.steps(), site.executor, stop)
@@ -302,6 +320,20 @@ class QuantumTrainer:
             if isinstance(plan.estimator, Memory):
                 plan.state.estimator = plan.estimator.arrays()
             self._state = plan.state
+
+
+def _watched(config: TrainingConfig, title: str) -> AbstractContextManager[Watching]:
+    """A page for what a configuration asks for."""
+    training, backends = config.training, config.backends
+    about = {
+        "model": title,
+        "seed": training.seed,
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "shots": config.shots.per_circuit,
+        "backend": "pool" if backends.several else backends.provider,
+    }
+    return watch(dashboard=True, port=config.monitoring.dashboard_port, about=about, option="dashboard_port=")
 
 
 async def advance(steps: Steps[Any], executor: AnyExecutor, stop: Callable[[], bool] | None = None) -> Any:

@@ -7,8 +7,9 @@ const SPECS = [
     { from: "epochs", name: "train_loss", title: "training, by epoch", colour: "--c2" },
     { from: "epochs", name: "validation_loss", title: "validation", colour: "--c3", dash: [6, 3] }] },
   { id: "accuracy", title: "Accuracy", percent: true, lines: [
-    { from: "epochs", name: "validation_accuracy", title: "validation", colour: "--c3" },
-    { from: "epochs", name: "trained_accuracy", title: "validation, circuit as trained", colour: "--c4", dash: [6, 3] }] },
+    { from: "epochs", name: "train_accuracy", title: "training, as visited", colour: "--c2" },
+    { from: "epochs", name: "validation_accuracy", title: "validation", colour: "--c3", dash: [6, 3] },
+    { from: "epochs", name: "trained_accuracy", title: "validation, circuit as trained", colour: "--c4", dash: [2, 3] }] },
   { id: "gradient", title: "Gradient norm", lines: [
     { from: "steps", name: "gradient_norm", title: "norm", colour: "--c1", band: "gradient_error" }] },
   { id: "rate", title: "Learning rate", lines: [

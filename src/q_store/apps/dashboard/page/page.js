@@ -92,6 +92,7 @@ function figures(p, result) {
     ["Epoch", short(p.epoch), p.epochs ? `of ${short(p.epochs)}` : ""],
     ["Loss", short(lastOf("steps", "loss") ?? p.train_loss), p.validation_loss === null ? "" : `validation ${short(p.validation_loss)}`],
     ["Validation accuracy", percent(p.validation_accuracy), p.validation_rows ? `${short(p.validation_rows)} rows` : ""],
+    ...(result.accuracy || p.train_accuracy === null ? [] : [["Training accuracy", percent(p.train_accuracy), "of rows as visited"]]),
     known.run.alive === false
       ? ["Time", span(p.seconds), "of the training"]
       : ["Pace", pace(p.pace), left > 0 ? `${span(left)} left` : ""],
@@ -101,7 +102,7 @@ function figures(p, result) {
   if (result.accuracy) {
     const [low, high] = result.test_interval ?? [];
     rows.push(["Test accuracy", percent(result.accuracy.test), low === undefined ? "" : `95 %: ${percent(low)} to ${percent(high)}`]);
-    rows.push(["Training accuracy", percent(result.accuracy.train), ""]);
+    rows.push(["Training accuracy", percent(result.accuracy.train), "of the trained model"]);
     if (result.control !== null && result.control !== undefined) rows.push(["Classical control", percent(result.control), "test accuracy"]);
   }
   fill(byId("figures"), rows, ([name, value, note]) => {
