@@ -2,6 +2,7 @@
 
     python benchmarks/watching.py [--repeats 15] [--out FILE]
     python benchmarks/watching.py --hooks --out FILE      that part again, in the file
+    python benchmarks/watching.py --page --out FILE       the same with whole trainings, with and without the dashboard
 
 Steps of two models on this machine, one of them as small as steps come, and steps of a pool of three emulated services
 in this process, in virtual time; each timed
@@ -15,6 +16,10 @@ process, threads included, by step; ratios are formed repetition by repetition. 
 way where nobody listens, as it is below what two timings of steps can tell apart: the look of a meter at each job, and
 the life of a remote job; and what a step on this machine tells where somebody watches, the share of the thread that
 writes included, when there are 2,000 of them a second.
+
+`page` runs whole trainings by `q-store train`, in turn as they are and with `--dashboard`, whose stream somebody reads
+to its end: wall time of the training proper. Another core serves the page; on a machine with a single one it would
+take its share.
 """
 
 from __future__ import annotations
@@ -23,15 +28,21 @@ import argparse
 import asyncio
 import gc
 import json
+import re
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import numpy as np
 from machine import description
 
@@ -60,6 +71,11 @@ CIRCUIT = Circuit.build(4, [*(ry(theta(q), q) for q in range(4)), cnot(0, 1), cn
 EPOCH = 50
 """Steps of an epoch."""
 HOOKS, PACED = 50_000, 20_000
+TRAININGS = {
+    "ring, 25,000 steps of 10 rows": ("ring", "--batch-size", "10", "--epochs", "50", "--finish", "0"),
+    "compact, 10,000 steps of 200 rows": ("compact", "--batch-size", "200", "--epochs", "400", "--finish", "0"),
+}
+"""Options by name, of the bundled data."""
 
 
 class Nothing:
@@ -191,15 +207,57 @@ def paced(work: Callable[[], None]) -> float:
     return (time.process_time() - start) / PACED
 
 
+def page(repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of trainings by what stands beside them."""
+    found: dict[str, dict[str, list[float]]] = {name: {"as it is": [], "dashboard": []} for name in TRAININGS}
+    for repetition in range(-1, repeats):
+        for name, ways in found.items():
+            for way, seconds in ways.items():
+                took = trained(TRAININGS[name], watched=way == "dashboard")
+                if repetition >= 0:
+                    seconds.append(took)
+    return found
+
+
+def trained(options: Sequence[str], *, watched: bool) -> float:
+    """Seconds of a training in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        more = ["--json", "--no-control", "--out", f"{folder}/run", *(["--dashboard", "--port", "8765"] * watched)]
+        command = [sys.executable, "-m", "q_store", "train", *options, *more]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            link = re.search(r"http\S+", process.stderr.readline()) if watched and process.stderr else None
+            if link:
+                threading.Thread(target=read_stream, args=(link[0],), daemon=True).start()
+            out, said = process.communicate()
+    if process.returncode:
+        raise SystemExit(said)
+    return float(json.loads(out)["seconds"]["train"])
+
+
+def read_stream(link: str) -> None:
+    """What a page reads, until the server ends."""
+    place, token = link.split("/?token=")
+    with (
+        suppress(httpx.TransportError),  # it ends with the training, perhaps amid a line
+        httpx.stream("GET", f"{place}/events", headers={"authorization": f"Bearer {token}"}, timeout=60) as stream,
+    ):
+        for _ in stream.iter_raw():
+            pass
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--hooks", action="store_true")
+    parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
-    if asked.hooks:
-        result = {**json.loads(asked.out.read_text(encoding="utf-8")), "hooks": hooks()}
-        asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if asked.hooks or asked.page:
+        again = {"hooks": hooks()} if asked.hooks else {"page": page(asked.repeats), "page_machine": description()}
+        print(json.dumps(again))
+        if asked.out is not None:
+            kept = {**json.loads(asked.out.read_text(encoding="utf-8")), **again}
+            asked.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         return
     cases: dict[str, dict[str, list[float]]] = {name: {way: [] for way in WAYS} for name in (*LOCAL, POOL)}
     for repetition in range(-1, asked.repeats):  # the first one compiles

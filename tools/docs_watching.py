@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 
 def watching(results: Path) -> str:
@@ -23,13 +24,31 @@ def watching(results: Path) -> str:
         more = _more(ways["nobody"], ways["watched"])
         rows.append([name, f"{1e3 * step:.3f}", f"{100 * hidden / step:.2f} %", alone, more])
     about, repeats = found["machine"], len(ways["bare"])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + (
-        f"\n\n`python benchmarks/watching.py`: processor time of a step, threads included; what is in the way where "
-        f"nobody listens, timed by itself, as a share of it; what writing the history and heeding the control add, "
-        f"timed by itself at 2,000 steps a second, and as the difference of whole steps, which a busy machine blurs: "
-        f"median (smallest – largest) of {repeats} repetitions measured in turn. {about['cpu']}, one core, "
-        f"{about['date']}, load average at the start {about['load_average'][0]:.1f}."
+    said = (
+        "`python benchmarks/watching.py`: processor time of a step, threads included; what is in the way where nobody "
+        "listens, timed by itself, as a share of it; what writing the history and heeding the control add, timed by "
+        "itself at 2,000 steps a second, and as the difference of whole steps, which a busy machine blurs: median "
+        f"(smallest – largest) of {repeats} repetitions measured in turn. {about['cpu']}, one core, {about['date']}, "
+        f"load average at the start {about['load_average'][0]:.1f}."
     )
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{said}" + _page(found)
+
+
+def _page(found: dict[str, Any]) -> str:
+    """Whole trainings with the dashboard, where they are measured."""
+    if "page" not in found:
+        return ""
+    about = found["page_machine"]
+    rows = ["| training | seconds | beside a dashboard that is read |", "| --- | ---: | ---: |"]
+    for name, ways in found["page"].items():
+        rows.append(f"| {name} | {median(ways['as it is']):.2f} | {_more(ways['as it is'], ways['dashboard'])} |")
+    said = (
+        "`python benchmarks/watching.py --page`: wall time of whole trainings by `q-store train`, without and with "
+        "`--dashboard`, whose stream is read to its end, in turn: median (smallest – largest) of "
+        f"{len(ways['dashboard'])}. {about['cpu']}, {about['cores']} cores, {about['date']}, load average at the start "
+        f"{about['load_average'][0]:.1f}."
+    )
+    return "\n\n" + "\n".join(rows) + f"\n\n{said}"
 
 
 def _more(nobody: list[float], watched: list[float]) -> str:
