@@ -235,3 +235,33 @@ def test_a_circuit_without_parameters_has_values_and_no_gradient(name):
     found = drive(EVERY[name].estimate(problem), LocalBackend(threads=1, precision="float64"))
     assert found.gradient.shape == (0,)
     np.testing.assert_allclose(found.values, np.cos(0.4 + DATA[:, :1]), atol=1e-12)
+
+
+ONE_SHOT = {
+    "one value": [PauliSum.of((0.7, "XX", (0, 1)), (-0.4, "Z", (1,)))],
+    "one marginal": [Marginal((0, 1))],
+    "several": [z(0), PauliSum.of((0.7, "XX", (0, 1)), (-0.4, "Z", (1,))), Marginal((1,))],
+    "many": [z(*(q for q in (0, 1) if k >> q & 1)) for k in range(1, 4)],
+}
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+@pytest.mark.parametrize("estimator", [ParameterShift(), SPSA(0.2)], ids=["parameter shift", "spsa"])
+def test_of_a_single_shot_the_variance_is_a_bound(name, estimator, monkeypatch):
+    """Nothing is known of its spread, which no NaN may come from: 0 where a row or parameter does not matter."""
+    if name == "many":
+        monkeypatch.setattr("q_store.gradients.contraction.MOST_STRINGS", 2)
+    circuit = Circuit(2, 3, 2, (ry(theta(0), 0), ry(theta(1) * x(0), 1), ry(theta(0) * 0.5 + x(1), 1)))
+    observables = Observables.of(*ONE_SHOT[name])
+    weights = np.linspace(-1, 2, observables.size) * np.array([[1.0], [0.0]])
+    backend, params = LocalBackend(threads=1, precision="float64"), np.array([0.4, 1.0, 0.3])
+    data = np.array([[0.8, 0.1], [0.0, 0.5]])
+    found = [
+        drive(estimator.estimate(Problem(circuit, observables, params, data, lambda _: weights, 1, seed)), backend)
+        for seed in range(200)
+    ]
+    spread = np.var([each.gradient for each in found], axis=0)
+    claimed = np.mean([each.variance for each in found], axis=0)
+    assert np.isfinite(claimed).all()
+    assert 0.5 * spread.sum() < claimed.sum() < 40 * spread.sum()
+    assert claimed[2] == spread[2] == 0

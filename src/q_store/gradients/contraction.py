@@ -57,12 +57,15 @@ class Measured:
         return answered(outcome)[:, : self.size]
 
     def noise(self, outcome: Outcome, cotangents: Array, shots: int | Array | None) -> Reals | float:
-        """Variance [R, T] of `contracted` of R T rows with `shots`, or shots[R, 1], each; 0 for exact values."""
+        """Variance [R, T] of `contracted` of R T rows with `shots`, or shots[R, 1], each; 0 for exact values.
+
+        One shot knows no spread: the most that a single sample can have stands for it.
+        """
         if shots is None or outcome.variances is None:
             return 0.0
         rows = len(cotangents)
         if not len(self.weights):
-            variances = outcome.variances[:, : self.size].reshape(rows, -1, self.size)
+            variances = self._bounded(outcome.variances[:, : self.size]).reshape(rows, -1, self.size)
             return contracted(variances, cotangents**2)
         every = answered(outcome).reshape(rows, -1, answered(outcome).shape[1]).astype(float)
         strings = every[:, :, self.size : self.size + len(self.weights)]
@@ -72,8 +75,13 @@ class Measured:
             pairs = np.add.reduceat(weights[:, self.first] * weights[:, self.second], self.start, axis=1)
             total += 2 * contracted(every[:, :, self.product], pairs)
         number = np.asarray(shots, dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore"):  # one shot knows no spread
-            return np.asarray(np.where(number > 1, np.maximum(total, 0.0) / (number - 1), np.inf))
+        most = ((np.abs(weights) @ self.basis) ** 2).sum(axis=1)[:, None]
+        return np.asarray(np.where(number > 1, np.maximum(total, 0.0) / np.maximum(number - 1, 1.0), most))
+
+    def _bounded(self, variances: Array) -> Array:
+        """With the variance of the widest distribution where a backend knows none."""
+        unknown = np.isinf(variances)
+        return np.where(unknown, _widest(self.observables), variances) if unknown.any() else variances
 
 
 def measured(problem: Problem) -> Measured:
@@ -119,6 +127,17 @@ def _with_products(observables: Observables) -> Measured:
     product, start = np.unique([column[pairs[pair]] for pair in ordered], return_index=True)
     first, second = (np.array([pair[k] for pair in ordered], dtype=np.intp) for k in (0, 1))
     return Measured(asked, size, weights, basis, first, second, product.astype(np.intp), start)
+
+
+def _widest(observables: Observables) -> Reals:
+    """[M], variances that no distribution of a value exceeds: a sum of strings is +-sum |c| at most, a share 0 or 1."""
+    found: list[float] = []
+    for item in observables.items:
+        if isinstance(item, PauliSum):
+            found.append(sum(abs(c) for c, string in item.terms if string.x | string.z) ** 2)
+        else:
+            found += [0.25] * 2 ** len(item.qubits)
+    return np.array(found)
 
 
 def _sums(observables: Observables) -> Iterator[PauliSum]:
