@@ -20,9 +20,9 @@ from q_store.apps.control import Wanted, ask
 from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.feed import Feed
 from q_store.apps.dashboard.security import Guard
-from q_store.apps.dashboard.wording import plain
 from q_store.apps.run_folder import CIRCUIT
 from q_store.errors import QStoreError
+from q_store.events.wording import plain
 
 PAGE = files("q_store.apps.dashboard") / "page"
 DRAWING = "default-src 'none'; style-src 'unsafe-inline'"

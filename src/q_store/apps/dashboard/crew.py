@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Any
 
 from q_store.apps.dashboard.lanes import Lanes
-from q_store.apps.dashboard.wording import plain
 from q_store.apps.history import Entry
+from q_store.events.wording import plain
 from q_store.ledger import Life, chain, life, offsets
 
 SHOWN = ("health", "rate", "latency", "in_flight", "window", "answered", "failed")
@@ -32,7 +31,6 @@ class Crew:
         self._open: dict[str, tuple[str, str, float]] = {}
         self._away: dict[str, float] = {}
         self._lives: dict[str, deque[Life]] = {}
-        self._caps: dict[str, dict[str, Any]] = {}
         self._proofs: dict[str, int] = {}
 
     def take(self, entry: Entry) -> None:
@@ -50,8 +48,6 @@ class Crew:
                 self._ended(entry)
             case "JobsRun":
                 self._ran(entry)
-            case "BudgetSet":
-                self._caps[str(entry.values["provider"] or "")] = dict(entry.values)
             case "ProcessStarted" | "ProcessEnded":  # whatever was on its way is another process' now
                 self._open.clear()
                 self._close_away(entry.time)
@@ -67,7 +63,6 @@ class Crew:
         ]
         return {
             "members": members,
-            "spend": {"costs": self._costs(), "shots_paid": self._sum("shots_paid"), "caps": self._limits()},
             "proofs": [[text, count] for text, count in self._proofs.items()],
         }
 
@@ -125,16 +120,3 @@ class Crew:
         if end > begin:
             weight = min(1.0, values["seconds"] / (end - begin))
             self.lanes.add(values["member"], "running", begin, end, weight)
-
-    def _costs(self) -> dict[str, float]:
-        costs: dict[str, list[float]] = {}
-        for own in self._members.values():
-            if own["cost"]:
-                costs.setdefault(own["currency"], []).append(own["cost"])
-        return {currency: round(math.fsum(each), 9) for currency, each in costs.items()}
-
-    def _sum(self, name: str) -> int:
-        return sum(own.get(name, 0) for own in self._members.values())
-
-    def _limits(self) -> list[dict[str, Any]]:
-        return list(self._caps.values())

@@ -13,9 +13,9 @@ from q_store.apps.dashboard.curve import NOTHING, Mark
 from q_store.apps.dashboard.facts import Facts
 from q_store.apps.dashboard.lanes import UNSEEN, LaneMark
 from q_store.apps.dashboard.view import View
-from q_store.apps.dashboard.wording import plain
 from q_store.apps.history import History
 from q_store.errors import QStoreError
+from q_store.events.wording import plain
 
 EVERY = 0.25
 """Seconds between two looks at the files."""

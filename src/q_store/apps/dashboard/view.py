@@ -8,9 +8,10 @@ from typing import Any
 
 from q_store.apps.dashboard.crew import Crew
 from q_store.apps.dashboard.curve import Curve
+from q_store.apps.dashboard.spend import Spend
 from q_store.apps.dashboard.split import Split
-from q_store.apps.dashboard.wording import decision
 from q_store.apps.history import Entry
+from q_store.events.wording import decision
 
 RECENT = 30.0
 """Seconds over which the pace is taken."""
@@ -40,7 +41,7 @@ class View:
                 "validation_accuracy": "mean", "trained_accuracy": "mean",
             }
         )  # fmt: skip
-        self.crew, self._split = Crew(), Split()
+        self.crew, self._split, self._spend = Crew(), Split(), Spend()
         self.number, self.time = 0, 0.0
         self.status, self.reason = "", ""
         self._plan: dict[str, Any] = {}
@@ -71,6 +72,7 @@ class View:
             taker(entry)
         self.crew.take(entry)
         self._split.take(entry)
+        self._spend.take(entry)
         text = decision(entry.kind, entry.values)
         if text:
             self._decided += 1
@@ -81,6 +83,7 @@ class View:
         return {
             "progress": {**self._progress(), "status": self.status, "reason": self.reason},
             **self.crew.sections(),
+            "spend": self._spend.section(),
             "split": self._split.section(),
             "decisions": {"all": self._decided, "last": list(self._decisions)},
         }
