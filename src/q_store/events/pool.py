@@ -114,6 +114,7 @@ class JobEnded:
         provider: by the service's clock, seconds since 1970, as far as it says: `accepted`, `started`, `finished`.
         answered: circuits with an answer. shots_paid, cost, currency: what was charged.
         remote_id: the service's name for it. proof: what the service says it ran.
+        account: who charges; empty where nobody does, as for what is computed here.
     """
 
     slice: str
@@ -131,6 +132,7 @@ class JobEnded:
     currency: str = ""
     remote_id: str | None = None
     proof: tuple[str, ...] = ()
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ class Life:
             sending.member.price.currency,
             self._remote_id,
             proof,
+            sending.member.charges if sending.member.recorded else "",
         )
         self._announce(event)
 

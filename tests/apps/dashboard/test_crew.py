@@ -93,13 +93,8 @@ def test_failed_job_marks_its_lane():
     assert crew.sections()["members"][0]["jobs_failed"] == 1
 
 
-def test_costs_and_caps():
-    cap = entry(1, "BudgetSet", 1, provider=None, money=5.0, currency="USD", shots=None, circuits=100, seconds=None)
-    crew = took(cap, *(ended(k, str(k), "forte", 100.0 + k) for k in range(2, 5)))
-    spend = crew.sections()["spend"]
-    assert spend["costs"] == {"USD": 1.5}
-    assert spend["shots_paid"] == 1500
-    assert spend["caps"][0]["money"] == 5.0
+def test_proofs_are_counted():
+    crew = took(*(ended(k, str(k), "forte", 100.0 + k) for k in range(2, 5)))
     assert crew.sections()["proofs"] == [["native: sent 3 gates, service reports 3", 3]]
 
 

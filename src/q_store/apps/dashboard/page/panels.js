@@ -68,32 +68,29 @@ export function split({ shares, backends }) {
 const sum = (own) => Object.values(own).reduce((a, b) => a + b, 0);
 
 export function spend(spent, progress, proofs, run) {
-  const share = progress.steps && progress.stage !== "finish" ? progress.step / progress.steps : 0;
-  const used = { circuits: progress.circuits, shots: spent.shots_paid, money: Object.values(spent.costs).reduce((a, b) => a + b, 0) };
-  const rows = [];
-  for (const cap of spent.caps) {
-    for (const name of ["money", "shots", "circuits"]) {
-      if (cap[name] === null || cap.provider) continue;
-      const amount = name === "money" ? (spent.costs[cap.currency] ?? 0) : used[name] ?? 0;
-      rows.push([name === "money" ? cap.currency : name, amount, cap[name], share ? amount / share : null]);
-    }
-  }
-  byId("s-spend").hidden = !rows.length && !Object.keys(spent.costs).length && !proofs.length;
-  const ahead = share && run.alive !== false && used.money ? `; at the end about ${money(scaled(spent.costs, 1 / share))}` : "";
-  byId("spent").textContent = `Charged: ${money(spent.costs)}${ahead}.`;
-  fill(byId("caps"), rows, ([name, amount, cap, end]) => {
-    const box = element("div", undefined, "share");
-    const over = end !== null && end > cap ? " – more than the budget" : "";
-    const meter = element("meter");
-    meter.max = cap;
-    meter.value = amount;
-    meter.setAttribute("aria-label", `${name} of the budget`);
-    box.append(element("strong", `${name}: ${short(amount)} of ${short(cap)}`), meter,
-      element("small", end === null || run.alive === false ? "" : `projected end: ${short(end)}${over}`));
-    return box;
-  });
+  const share = run.alive !== false && progress.steps && progress.stage !== "finish" ? progress.step / progress.steps : 0;
+  byId("s-spend").hidden = !spent.caps.length && !spent.circuits && !Object.keys(spent.costs).length && !proofs.length;
+  const ahead = share && Object.keys(spent.costs).length ? `; at the end about ${money(scaled(spent.costs, 1 / share))}` : "";
+  const counted = [`${short(spent.circuits)} circuits`, ...(spent.shots_paid ? [`${short(spent.shots_paid)} shots`] : [])];
+  byId("spent").textContent = `Charged: ${money(spent.costs)} for ${counted.join(", ")}${ahead}.`;
+  fill(byId("caps"), spent.caps.map((cap) => [...cap, share]), cap);
   byId("proofs-title").hidden = !proofs.length;
   fill(byId("proofs"), proofs, ([text, count]) => element("li", `${text} (${short(count)} job${count === 1 ? "" : "s"})`));
+}
+
+/** One cap: how much of it is spent, and what it would be at the end at this pace. */
+function cap([account, unit, amount, most, share]) {
+  const said = (value) => (unit === "seconds" ? span(value) : unit === "circuits" || unit === "shots" ? short(Math.round(value))
+    : value.toLocaleString("en", { maximumFractionDigits: 4 }));
+  const box = element("div", undefined, "share"), meter = element("meter");
+  const name = `${account ? `${account}, ` : ""}${unit === "seconds" ? "time" : unit}`;
+  meter.max = most;
+  meter.value = amount;
+  meter.setAttribute("aria-label", `${name}: spent of the budget`);
+  const end = share ? amount / share : null;
+  box.append(element("strong", `${name}: ${said(amount)} of ${said(most)}`), meter);
+  if (end) box.append(element("small", `projected end: ${said(end)}${end > most ? " – more than the budget" : ""}`));
+  return box;
 }
 
 const scaled = (costs, factor) => Object.fromEntries(Object.entries(costs).map(([name, amount]) => [name, Number((amount * factor).toPrecision(3))]));
