@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from q_store.events import (
 
 SAMPLES = {"int": 3, "float": 0.25, "str": "text", "bool": True, "int | None": None, "float | None": 0.5}
 SAMPLES |= {"str | None": "text", "Mapping[str, float]": {"sent": 1.5}, "dict[str, int]": {"gates": 4}}
-SAMPLES |= {"tuple[str, ...]": ("one", "two")}
+SAMPLES |= {"tuple[str, ...]": ("one", "two"), "Mapping[str, str]": {"seed": "0"}}
 
 
 def sample(kind):
@@ -95,9 +96,9 @@ def test_of_quick_steps_some_are_written_and_the_last_before_anything_else(tmp_p
 
 
 def test_the_thread_writes_by_itself(tmp_path, monkeypatch):
-    seen = history.threading.Event()
-    original = HistoryWriter.flush
-    monkeypatch.setattr(HistoryWriter, "flush", lambda self: (original(self), seen.set()))
+    seen = threading.Event()
+    original = HistoryWriter._write
+    monkeypatch.setattr(HistoryWriter, "_write", lambda self, lines: (original(self, lines), seen.set()))
     writer = HistoryWriter(tmp_path, every=0.001)
     writer(step(1))
     assert seen.wait(10)

@@ -14,10 +14,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import threading
 import warnings
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
@@ -28,16 +26,23 @@ from typing import Any, BinaryIO, Self
 
 from q_store import __version__
 from q_store.errors import RunError
-from q_store.events import KINDS, EpochDone, Event, RunStarted, StepDone, moment
+from q_store.events import (
+    KINDS,
+    EpochDone,
+    Event,
+    Looked,
+    RecipeStarted,
+    RunStarted,
+    StageStarted,
+    StepDone,
+    moment,
+)
+from q_store.events.aside import BETWEEN, EVERY, LIMIT, Aside, Timed
 
 FORMAT = 1
 EVENTS = "events.jsonl"
-EVERY = 0.2
-"""Seconds between two writings."""
-BETWEEN = 0.02
-"""Seconds between two steps that are written, at least."""
-LIMIT = 65_536
-"""Events that wait to be written, at most."""
+EPOCHS, FINISH = "epochs", "finish"
+"""Stages of a training; those of recipes have other names."""
 _MARK = 1024
 """Of every so many entries a reader remembers where it begins."""
 
@@ -92,66 +97,26 @@ class HistoryWriter:
         between: float = BETWEEN,
     ) -> None:
         self.path = folder / EVENTS
-        self.lost = 0
-        """Events that could not be written."""
-        self._clock, self._every, self._between = clock, every, between
-        self._skipped: tuple[float, Event] | None = None
-        self._next = -math.inf
-        self._queue: deque[tuple[float, Event]] = deque()
+        self._aside = Aside(self._keep, clock=clock, every=every, between=between, limit=LIMIT, name="q-store history")
         self._refusal = ""
         self._number: int | None = None
-        self._writing = threading.Lock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+
+    @property
+    def lost(self) -> int:
+        """Events that could not be written."""
+        return self._aside.lost
 
     def __call__(self, event: Event) -> None:
         """Take in one event; in any thread."""
-        at = self._clock()
-        if type(event) is StepDone:
-            if at < self._next:
-                self._skipped = at, event
-                return
-            self._next, self._skipped = at + self._between, None
-        elif self._skipped is not None:
-            self._add(*self._skipped)
-            self._skipped = None
-        self._add(at, event)
-
-    def _add(self, at: float, event: Event) -> None:
-        if len(self._queue) >= LIMIT:
-            self.lost += 1
-            return
-        self._queue.append((at, event))
-        if self._thread is None:
-            self._start()
+        self._aside(event)
 
     def flush(self) -> None:
         """Write what waits."""
-        with self._writing:
-            lines = []
-            while self._queue:
-                at, event = self._queue.popleft()
-                lines.append((at, event))
-            if not lines:
-                return
-            try:
-                self._write(lines)
-                self._refusal = ""
-            except (OSError, RunError) as error:  # perhaps there is room again later
-                self._queue.extendleft(reversed(lines))
-                self._refusal = (isinstance(error, OSError) and error.strerror) or str(error)
+        self._aside.flush()
 
     def close(self) -> None:
         """Write what waits, and end; warns where events are lost."""
-        self._ended.set()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
-        if self._skipped is not None:
-            self._add(*self._skipped)
-        self.flush()
-        self.lost += len(self._queue)
-        self._queue.clear()
+        self._aside.close()
         if self.lost:
             why = self._refusal or "more than could be written"
             warnings.warn(
@@ -166,16 +131,17 @@ class HistoryWriter:
     ) -> None:
         self.close()
 
-    def _start(self) -> None:
-        if not self._ended.is_set():
-            self._thread = threading.Thread(target=self._live, name="q-store history", daemon=True)
-            self._thread.start()
+    def _keep(self, lines: Sequence[Timed]) -> bool:
+        """Whether they are written; perhaps there is room again later."""
+        try:
+            self._write(lines)
+        except (OSError, RunError) as error:
+            self._refusal = (isinstance(error, OSError) and error.strerror) or str(error)
+            return False
+        self._refusal = ""
+        return True
 
-    def _live(self) -> None:
-        while not self._ended.wait(self._every):
-            self.flush()
-
-    def _write(self, lines: Sequence[tuple[float, Event]]) -> None:
+    def _write(self, lines: Sequence[Timed]) -> None:
         """All of the lines, or none of them."""
         number = self._begin() if self._number is None else self._number
         text = "".join(_line(number + k, at, event) for k, (at, event) in enumerate(lines, 1)).encode()
@@ -302,29 +268,41 @@ class History:
 
 
 def current(entries: Iterable[Entry]) -> list[Entry]:
-    """Without the steps and epochs that a resumed run did again: of those the last ones count."""
-    kept: list[Entry] = []
+    """Without the steps, epochs and looks that a resumed run did again: of those the last ones count."""
+    kept: list[tuple[str, Entry]] = []
+    stage = ""
     for entry in entries:
-        if entry.kind == RunStarted.__name__:
-            kept = _before(kept, entry.values)
-        kept.append(entry)
-    return kept
+        again = _again(entry)
+        if again is not None:
+            kept = [each for each in kept if not again(*each)]
+        stage = str(entry.values["stage"]) if entry.kind == StageStarted.__name__ else stage
+        kept.append((stage, entry))
+    return [entry for _, entry in kept]
 
 
-def _before(entries: Iterable[Entry], start: Mapping[str, Any]) -> list[Entry]:
-    """Entries without the steps that come again after this `RunStarted`; L-BFGS always begins anew."""
-    first = start["first_step"]
-    epochs = first * start["epochs"] // max(1, start["steps"])
-    kept, stage = [], ""
-    for entry in entries:
-        stage = entry.values["stage"] if entry.kind == "StageStarted" else stage
-        again = entry.kind == StepDone.__name__ and (entry.values["step"] > first or stage == "finish")
-        again |= entry.kind == EpochDone.__name__ and (
-            entry.values["epoch"] > epochs or entry.values["stage"] == "finish"
+def _again(start: Entry) -> Callable[[str, Entry], bool] | None:
+    """Which entries, each with its stage, come again behind this one; None: it is no beginning.
+
+    A training goes on behind its last checkpoint, but begins its finish anew, and a recipe all of its own steps.
+    """
+    values = start.values
+    if start.kind == RunStarted.__name__:
+        step = values.get("first_step", 0)
+        epoch = step * values["epochs"] // max(1, values["steps"])
+        last = {StepDone.__name__: ("step", step), EpochDone.__name__: ("epoch", epoch)}
+
+        def behind(stage: str, entry: Entry) -> bool:
+            name, done = last.get(entry.kind, ("", 0))
+            return bool(name) and stage in {"", EPOCHS} and entry.values[name] > done
+
+        return behind
+    if start.kind == StageStarted.__name__ and values["stage"] == FINISH:
+        return lambda stage, entry: stage == FINISH and entry.kind in {StepDone.__name__, EpochDone.__name__}
+    if start.kind == RecipeStarted.__name__:
+        return lambda stage, entry: (
+            entry.kind == Looked.__name__ or (entry.kind == StepDone.__name__ and stage not in {EPOCHS, FINISH})
         )
-        if not again:
-            kept.append(entry)
-    return kept
+    return None
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
