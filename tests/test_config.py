@@ -83,13 +83,6 @@ def test_pinecone_is_taken_and_not_used(name):
         TrainingConfig(**{name: "x"})
 
 
-def test_a_dashboard_is_refused_and_the_training_goes_on():
-    with pytest.warns(UserWarning, match="the dashboard shows runs of 'q-store train'"):
-        config = TrainingConfig(enable_dashboard=True, dashboard_port=8081)
-    assert config.enable_dashboard is False
-    assert TrainingConfig(enable_dashboard=False).enable_dashboard is False
-
-
 @pytest.mark.parametrize(("switch", "names"), NEEDS.items())
 def test_a_name_without_what_it_belongs_to_is_said_to_have_no_effect(switch, names):
     values = {"circuit_depth_schedule": "step", "min_circuit_depth": 1, "min_shots": 1, "max_shots": 5000}

@@ -41,7 +41,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 ABSENT = {name for name in ("qiskit", "qiskit_aer", "pennylane", "torch") if find_spec(name) is None}
 if "pennylane" not in ABSENT:  # a library beneath it opens a socket when it is imported, which no test may
     import pennylane  # noqa: F401
-LISTENING = {"offline.md"}
+LISTENING = {"dashboard.md", "offline.md"}
 """Documents whose blocks open a port of this machine."""
 EXTERNAL = ("https://", "http://", "mailto:")
 

@@ -1,6 +1,6 @@
 """q-store trains variational quantum models over a pool of quantum backends.
 
-The names of v3.4 and v3.5 can be imported from here; they are loaded when they are asked for.
+The names of v3.4 and v3.5 can be imported from here, and `watch`; they are loaded when they are asked for.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ LAZY: dict[str, str] = {
     "TrainingConfig": "q_store.config",
     "TrainingMetrics": f"{_LEGACY}.results",
     "create_default_backend_manager": f"{_LEGACY}.backends",
+    "watch": "q_store.apps.watching",
 }
 """Names, and the module that has each; `__init__.pyi` tells type checkers the same."""
 __all__ = [*LAZY, "__version__"]  # noqa: PLE0604  # they are texts

@@ -37,6 +37,7 @@ from q_store.apps.legacy.results import (
     TrainingMetrics as TrainingMetrics,
 )
 from q_store.apps.legacy.trainer import QuantumTrainer as QuantumTrainer
+from q_store.apps.watching import watch as watch
 from q_store.config import TrainingConfig as TrainingConfig
 
 __version__: str

@@ -126,9 +126,9 @@ TABLE: tuple[Name, ...] = (
     _old("enable_performance_tracking", "monitoring.performance", True, "keep figures of every step for "
          "`print_performance_report`"),
     _old("performance_log_dir", "monitoring.performance_directory", None, "folder for these figures, as lines of JSON"),
-    _new("enable_dashboard", "monitoring.dashboard", "refused with a warning, and the training goes on without: [the "
-         "dashboard](dashboard.md) shows runs of `q-store train`"),
-    _new("dashboard_port", "monitoring.dashboard_port", "the same"),
+    _new("enable_dashboard", "monitoring.dashboard", "the training in the browser, see [dashboard](dashboard.md): the "
+         "link is printed, and what it shows is kept in a folder below `runs`"),
+    _new("dashboard_port", "monitoring.dashboard_port", "port of the page; 0 takes any free one"),
     _old("enable_all_v34_features", "features.v34", False, "switches on what is listed below, but for what is given "
          "itself"),
     _new("enable_all_v35_features", "features.v35", "the same, with that of v3.4"),

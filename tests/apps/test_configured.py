@@ -76,6 +76,21 @@ def test_names_become_options():
     assert configured(Options()) == Options()
 
 
+def test_the_page_is_switched_on_by_name_and_the_command_line_goes_before(monkeypatch, tmp_path):
+    on = ("enable_dashboard=true", "dashboard_port=8081")
+    assert configured(Options(words=on)).page == 8081
+    assert configured(Options(words=on[:1])).page == 8080
+    assert configured(Options(words=on, port=9000)).page == 9000
+    assert configured(Options(words=on[1:], dashboard=True)).page == 8081
+    assert configured(Options(words=("enable_dashboard=false", "dashboard_port=8081"))).page is None
+    file = tmp_path / "training.toml"
+    file.write_text("[monitoring]\ndashboard = true\ndashboard_port = 8082\n", encoding="utf-8")
+    assert configured(Options(config=file)).page == 8082
+    monkeypatch.setenv("Q_STORE_ENABLE_DASHBOARD", "true")
+    assert configured(Options()).page == 8080
+    assert configured(Options(resume=tmp_path)).page == 8080  # it is no part of the run
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [

@@ -46,6 +46,8 @@ REFUSED = {
     "features": "name what you want instead",
     "retired": "nothing is sent there; leave it out",
 }
+ACTING = {("submission", "native"), ("backends", "sdk"), ("monitoring", "dashboard"), ("monitoring", "dashboard_port")}
+"""Names that act though the others of their section do not."""
 _ELSEWHERE = {
     ("backends", "several"): "give the members in a pool file: --pool FILE",
     ("backends", "members"): "give the members in a pool file: --pool FILE",
@@ -70,8 +72,8 @@ def configured(options: Options) -> Options:
     from q_store.config import TrainingConfig
 
     if options.resume is not None:
-        if options.config is None and not options.words:
-            return options  # what was set when the run began counts
+        if options.config is None and not options.words:  # what was set when the run began counts, but for the page
+            return _shown(options, TrainingConfig.load(None, os.environ))
         raise ConfigError("expected --resume without --config and --set, got both; a run goes on as it was started")
     config = TrainingConfig.load(options.config, os.environ, options.words)
     _refuse(config)
@@ -81,7 +83,7 @@ def configured(options: Options) -> Options:
 def _refuse(config: TrainingConfig) -> None:
     for place in sorted(config.given):
         section, field = place
-        if place in {("submission", "native"), ("backends", "sdk")}:
+        if place in ACTING:
             continue
         reason = _ELSEWHERE.get(place) or REFUSED.get(section)
         if reason is not None:
@@ -109,7 +111,14 @@ def _merged(options: Options, config: TrainingConfig) -> Options:
     own = {name: value for name, value in found.items() if getattr(options, name) is None}
     if settings and vars(options).get("recipe") is not None:
         raise ConfigError(f"expected --recipe or {next(iter(settings))}, got both; a recipe trains in its own way")
-    return replace(options, **own, settings=settings or None)
+    return _shown(replace(options, **own, settings=settings or None), config)
+
+
+def _shown(options: Options, config: TrainingConfig) -> Options:
+    """With the page, where it is switched on; the port of the command line goes before."""
+    dashboard = options.dashboard or config.monitoring.dashboard
+    port = config.monitoring.dashboard_port if dashboard and options.port is None else options.port
+    return replace(options, dashboard=dashboard, port=port)
 
 
 def _training(config: TrainingConfig) -> dict[str, Any]:

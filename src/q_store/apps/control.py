@@ -9,11 +9,12 @@ and ends as with Ctrl-C where a stop is: the run can be resumed.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -63,16 +64,28 @@ class Control:
         folder: of the run. What was wanted of an earlier process is forgotten.
         sinks: hear `RunHeld`, `RunReleased` and `RunStopped`.
         every: seconds between two looks. grace: see `GRACE`; only where the block is in the main thread.
+        cancel: ends a step that takes long where no signal can: in an event loop that has its own way with signals.
+
+    Attributes:
+        stopped: whether the run was ended by a stop.
     """
 
-    def __init__(self, folder: Path, sinks: Sequence[Sink] = (), *, every: float = EVERY, grace: float = GRACE) -> None:
-        self._folder, self._sinks = folder, tuple(sinks)
+    def __init__(
+        self,
+        folder: Path,
+        sinks: Sequence[Sink] = (),
+        *,
+        every: float = EVERY,
+        grace: float = GRACE,
+        cancel: Callable[[], None] | None = None,
+    ) -> None:
+        self._folder, self._sinks, self._cancel = folder, tuple(sinks), cancel
         self._every, self._grace = every, grace
         self._wanted: Wanted = "run"
         self._changed, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._main = False
-        self._stopped = False
+        self.stopped = False
 
     def __enter__(self) -> Self:
         if asked(self._folder) != RUN:
@@ -98,6 +111,19 @@ class Control:
         """Wait while a pause is wanted; raise KeyboardInterrupt where a stop is."""
         if self._wanted == PAUSE:
             self._hold()
+        self._stop_if_wanted()
+
+    async def heeded(self) -> None:
+        """The same in a coroutine, beside which others of its event loop go on."""
+        if self._wanted == PAUSE:
+            began = time.monotonic()
+            self._tell(RunHeld())
+            while self._wanted == PAUSE and not self._ended.is_set():  # noqa: ASYNC110  # another thread looks
+                await asyncio.sleep(self._every)
+            self._tell(RunReleased(time.monotonic() - began))
+        self._stop_if_wanted()
+
+    def _stop_if_wanted(self) -> None:
         if self._wanted == STOP:
             self._say_stopped()
             raise KeyboardInterrupt
@@ -111,8 +137,8 @@ class Control:
         self._tell(RunReleased(time.monotonic() - began))
 
     def _say_stopped(self) -> None:
-        if not self._stopped:
-            self._stopped = True
+        if not self.stopped:
+            self.stopped = True
             self._tell(RunStopped())
 
     def _tell(self, event: Event) -> None:
@@ -132,13 +158,16 @@ class Control:
 
     def _interrupt(self) -> None:
         """End a step that takes long, as Ctrl-C would."""
-        if self._ended.wait(self._grace) or self._stopped or not self._main:
+        if self._ended.wait(self._grace) or self.stopped:
             return
-        self._say_stopped()
-        for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have started us with SIGINT ignored
-            if signal.getsignal(number) is signal.default_int_handler:
-                signal.pthread_kill(threading.main_thread().ident or 0, number)
-                return
+        handled = (signal.SIGINT, signal.SIGTERM)  # a shell may have started us with SIGINT ignored
+        number = next((each for each in handled if signal.getsignal(each) is signal.default_int_handler), None)
+        if self._main and number is not None:
+            self._say_stopped()
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        elif self._cancel is not None:
+            self._say_stopped()
+            self._cancel()
 
 
 class Heeding:
@@ -158,8 +187,11 @@ class Heeding:
         return run_all(self._executor, jobs)
 
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """The same in a coroutine, which is held as a whole."""
-        self._control.heed()
+        """The same in a coroutine."""
+        await self._control.heeded()
         either: Any = self._executor
+        if hasattr(either, "run"):  # computation: others of the loop get their turn in between
+            await asyncio.sleep(0)
+            return [either.run(job) for job in jobs]
         found: list[Outcome] = await either.run_async(jobs)
         return found

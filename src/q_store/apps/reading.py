@@ -12,7 +12,7 @@ from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.view import View
 from q_store.apps.history import EVENTS, History
 from q_store.apps.result import DETAILS
-from q_store.apps.run_folder import CONFIG, RESULT, TESTED, RunFolder
+from q_store.apps.run_folder import CONFIG, PROGRAM, RESULT, TESTED, RunFolder
 from q_store.apps.shelf import folder_of
 from q_store.errors import RunError
 from q_store.ledger import Ledger, ledger
@@ -75,7 +75,7 @@ class Reading:
     def remarks(self) -> list[str]:
         """What a reader has to know first: a sentence each."""
         found = []
-        if not self.result:
+        if not self.result and not self._of_program:
             found.append(f"This run is not finished: {self._why()}. What there is of it is shown.")
         if self.ended is None:
             found.append(f"There is no {EVENTS} in it: steps and the ledger are not known.")
@@ -84,6 +84,11 @@ class Reading:
         if self.tested is None:
             found.append(f"{TESTED} could not be read: there is no confusion matrix.")
         return found
+
+    @property
+    def _of_program(self) -> bool:
+        """Whether it is the training of a program, to its end: such a one has no result."""
+        return PROGRAM in self.config and self.view.status == "completed"
 
     def _why(self) -> str:
         if held(self.folder.path):

@@ -10,6 +10,7 @@ from typing import Any
 from q_store.apps import recipe_options, schedules
 from q_store.apps.place import HERE, Place, check_place
 from q_store.apps.pool_place import POOL, PoolPlace
+from q_store.apps.run_folder import PROGRAM
 from q_store.errors import ConfigError, RunError
 
 DEFAULT_DATA = "bundled"
@@ -104,6 +105,8 @@ def stored(config: Mapping[str, Any], where: str, pool: str | None = None) -> Re
     Raises RunError when it is damaged, and ConfigError for a pool that cannot be read.
     """
     place: Place | PoolPlace
+    if PROGRAM in config:
+        raise RunError(f"{where}: expected a run of q-store train, got one of the program {config[PROGRAM]}; use that")
     try:
         asked = dict(config["request"])
         place = Place(**{each.name: asked.pop(each.name) for each in fields(Place) if each.name in asked})

@@ -28,6 +28,10 @@ from q_store.files import refused, sync_folder, write_text
 FORMAT = 1
 CONFIG, METRICS, RESULT, MODEL = "config.json", "metrics.jsonl", "result.json", "model.npz"
 CHECKPOINTS, CHECKPOINT = "checkpoints", "last.npz"
+PROGRAM = "program"
+"""In the config: the name of the program whose training it is; absent for `q-store train`."""
+RUNS = Path("runs")
+"""Where run folders go that are given no place."""
 CIRCUIT, TESTED, CONFUSION, CURVE = "circuit.svg", "tested.json", "confusion.png", "learning_curve.png"
 
 

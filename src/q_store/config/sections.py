@@ -252,7 +252,7 @@ class Monitoring(Section):
     performance: bool = True
     performance_directory: Path | None = None
     dashboard: bool = False
-    dashboard_port: int = Field(8080, ge=1, le=65535)
+    dashboard_port: int = Field(8080, ge=0, le=65535)
 
 
 class Features(Section):

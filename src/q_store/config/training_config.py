@@ -31,10 +31,6 @@ SECRETIVE = frozenset({"backends", "retired"})
 """Sections that hold keys, which no message may show."""
 Place = tuple[str, str]
 Given = dict[Place, Any]
-_DASHBOARD = (
-    "enable_dashboard is refused: the dashboard shows runs of 'q-store train', which this is not, and the training "
-    "goes on without. Use q-store train --dashboard, or watch the log 'q_store'"
-)
 NEEDS: dict[str, tuple[str, ...]] = {
     "adaptive_shot_allocation": ("min_shots", "max_shots", "base_shots"),
     "adaptive_circuit_depth": ("circuit_depth_schedule", "min_circuit_depth"),
@@ -61,7 +57,7 @@ class TrainingConfig:
 
     Warns:
         DeprecationWarning: for a name that was given and has a new one, or that does nothing any more.
-        UserWarning: for a dashboard, which is the command line's, and for a name that has no effect as it is.
+        UserWarning: for a name that has no effect as it is.
     """
 
     backends: sections.Backends
@@ -223,8 +219,6 @@ def _sections(values: Given) -> dict[str, sections.Section]:
     for name, kind in SECTIONS.items():
         own = {field: value for (section, field), value in whole.items() if section == name}
         labels = {field: label for (section, field), label in shown.items() if section == name}
-        if name == "monitoring":  # refused, see `_warn`
-            own.pop("dashboard", None)
         made[name] = kind.made("", own, labels)
     return made
 
@@ -240,7 +234,7 @@ def _switched_on(values: Given) -> Given:
 def _warn(named: Mapping[str, Any]) -> None:
     """Of what was named itself, and only then."""
     level = 4  # the caller of the constructor, of `load`'s users, or of an assignment
-    for name, value in named.items():
+    for name in named:
         found = NAMES.get(name)
         if found is None:
             continue
@@ -250,5 +244,3 @@ def _warn(named: Mapping[str, Any]) -> None:
             )
         if found.section == "retired":
             warnings.warn(_PINECONE.format(name), DeprecationWarning, stacklevel=level)
-        if name == "enable_dashboard" and value:
-            warnings.warn(_DASHBOARD, UserWarning, stacklevel=level)

@@ -6,12 +6,14 @@ import asyncio
 import json
 import logging
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from tests.apps.legacy.conftest import batch
 
 from q_store import QuantumModel, QuantumTrainer, TrainingConfig
+from q_store.apps.dashboard import beside
 from q_store.emulator.clock import run_virtual
 from q_store.errors import ConfigError, IncompleteError, PausedError
 from q_store.names import NAMES
@@ -457,10 +459,25 @@ def performance(train):
 
 
 @effect("enable_dashboard", "dashboard_port")
-def dashboard(train):
-    with pytest.warns(UserWarning, match="the dashboard shows runs of 'q-store train'"):
-        found = train(quantum_sdk="mock", enable_dashboard=True, dashboard_port=8081)
-    assert found.trainer.training_history
+def dashboard(train, monkeypatch):
+    """The page itself is in test_page.py."""
+    pages = []
+
+    @contextmanager
+    def page(folder, port, _console, option):
+        pages.append((folder.name, port, option))
+        yield
+        assert '"kind":"RunStarted"' in (folder / "events.jsonl").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(beside, "beside", page)
+    train(quantum_sdk="mock", enable_dashboard=True, dashboard_port=8081)
+    train(quantum_sdk="mock", enable_dashboard=True)
+    assert pages == [
+        ("QuantumModel-seed0", 8081, "dashboard_port="),
+        ("QuantumModel-seed0-2", 8080, "dashboard_port="),
+    ]
+    assert train(quantum_sdk="mock", enable_dashboard=False, dashboard_port=8081).trainer.training_history
+    assert len(pages) == 2
 
 
 # ------------------------------------------------------------------------------------------------------------ features

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from q_store.apps.dashboard.serve import HOST, link, listen
+from q_store.apps.dashboard.serve import HOST, OPTION, link, listen
 from q_store.apps.progress import plain
 
 ENDING = 1.0
@@ -21,9 +21,9 @@ ENDING = 1.0
 
 
 @contextmanager
-def beside(folder: Path, port: int, console: Console) -> Iterator[None]:
-    """Serve the page of the run in `folder` while the block lasts. Raises ConfigError for a port that is taken."""
-    with closing(listen(HOST, port)) as listening:
+def beside(folder: Path, port: int, console: Console, option: str = OPTION) -> Iterator[None]:
+    """Serve the page of the run in `folder` while the block lasts. Raises as `listen`."""
+    with closing(listen(HOST, port, option)) as listening:
         child, url = _started(listening, folder)
     try:
         plain(console, f"dashboard: {url}")

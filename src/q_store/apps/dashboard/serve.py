@@ -16,11 +16,11 @@ from q_store.apps.dashboard.app import application
 from q_store.apps.dashboard.security import LOCAL
 from q_store.apps.history import EVENTS, History
 from q_store.apps.progress import plain
-from q_store.apps.run_folder import CONFIG, RunFolder
-from q_store.apps.train import RUNS
+from q_store.apps.run_folder import CONFIG, RUNS, RunFolder
 from q_store.errors import ConfigError, RunError
 
 PORT, HOST = 8080, "127.0.0.1"
+OPTION = "--port "
 TRIED = 100
 """Ports behind a taken one that are looked at for a free one."""
 
@@ -61,19 +61,24 @@ def link(host: str, port: int, token: str) -> str:
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={token}"
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError, which names the next free port where that one is taken."""
+def listen(host: str, port: int, option: str = OPTION) -> socket.socket:
+    """A listening socket. Raises ConfigError, which names the next free port where that one is taken.
+
+    `option` is what the user gives a port with: `--port ` on a command line.
+    """
     if not 0 <= port < 65_536:
-        raise ConfigError(f"expected --port from 0 to 65535, got {port}; 0 takes any free one")
+        raise ConfigError(f"expected {option.rstrip(' =')} from 0 to 65535, got {port}; 0 takes any free one")
     try:
         return _opened(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             free = _free(host, port)
-            remedy = f"the next free one: --port {free}" if free else "choose another one, or 0 for any"
+            remedy = f"the next free one: {option}{free}" if free else "choose another one, or 0 for any"
             raise ConfigError(f"expected a free port, got {port}, which another program uses; {remedy}") from None
         if error.errno == errno.EACCES:
-            raise ConfigError(f"expected --port that you may open, got {port}; choose one above 1023") from None
+            raise ConfigError(
+                f"expected {option.rstrip(' =')} that you may open, got {port}; choose one above 1023"
+            ) from None
         reason = error.strerror or error
         raise ConfigError(f"expected an address of this machine, got {host!r} ({reason}); use {LOCAL[0]}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing
 from dataclasses import replace
@@ -40,6 +41,10 @@ from q_store.training.state import EPOCHS, TrainingState
 from q_store.training.trainer import Trainer
 
 Array = npt.NDArray[Any]
+_NO_PAGE = (
+    "enable_dashboard shows what happens in train(), or in `async with QuantumTrainer(config) as trainer`; this step "
+    "by itself has no page"
+)
 
 
 class QuantumTrainer:
@@ -105,8 +110,11 @@ class QuantumTrainer:
             trainer = self._trainer(model, rows, epochs or self.config.training.epochs, site.executor, checkpoints)
             validation = None if held is None else (model.encode(held.x), held.y)
             plan = trainer.plan((model.encode(rows.x), rows.y), validation, start=model.vector, resume=True)
-            await self._carry_out(model, plan, site)
-        self._loaded, self.current_epoch = None, plan.state.epoch
+            try:
+                await self._carry_out(model, plan, site)
+            finally:
+                self.current_epoch = plan.state.epoch
+        self._loaded = None
         self._identity = checkpoints.last[1] if checkpoints.last else self._identity
         return self.watcher.history[first:]
 
@@ -231,7 +239,7 @@ class QuantumTrainer:
 
     @asynccontextmanager
     async def _place(self, shows: str = "") -> AsyncIterator[Site]:
-        """The place, open; closed by who opened it. With a title of what is done there it has a page, if one is wanted."""
+        """The place, open; closed by who opened it. With a title of what is done it has a page, where one is wanted."""
         if self._site is not None:
             yield self._site
             return
@@ -284,6 +292,8 @@ class QuantumTrainer:
 
     async def _one_epoch(self, model: Variational, rows: Batches, epoch: int, seed: int) -> None:
         epochs = max(self.config.training.epochs, epoch + 1)
+        if self.config.monitoring.dashboard and self._site is None:
+            warnings.warn(_NO_PAGE, UserWarning, stacklevel=3)
         async with self._place() as site:
             trainer = self._trainer(model, rows, epochs, site.executor, seed=seed)
             plan = trainer.plan((model.encode(rows.x), rows.y), start=model.vector)
