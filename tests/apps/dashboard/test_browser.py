@@ -1,122 +1,19 @@
 """The page in a real browser: live trainings, a backend that dies, buttons, reloads, cut connections, accessibility."""
 
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from dashboard_browser import FIRST, LONG, MARKS, Wire, number, says, training, until
 from dashboard_runs import OPENING, folder_of_run, step, write
 
 from q_store.apps.history import History
 from q_store.emulator import Emulator
 from q_store.events import EpochDone, ProcessEnded, RunFinished
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'q-store[dev]'")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.socket,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium"),
-]
-LONG = 90_000
-"""Milliseconds that something may take on a busy machine before the test fails."""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def dashboard():
-    """Starts a dashboard of a folder: its process and its link."""
-    with ExitStack() as stack:
-
-        def start(folder):
-            command = [sys.executable, "-m", "q_store", "dashboard", str(folder), "--port", "0"]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-            stack.callback(process.terminate)
-            return process, re.search(r"http://\S+", process.stdout.readline()).group()
-
-        yield start
-
-
-@pytest.fixture
-def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed before it is
-    """Opens a link in a new page; at the end nothing was complained about, and nobody else was asked anything."""
-    contexts, trouble = [], []
-
-    def visit(url, **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(LONG)
-        page.on("console", lambda said: trouble.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        own = url.split("/?")[0]
-        page.on("request", lambda asked: None if asked.url.startswith(own) else trouble.append(asked.url))
-        page.goto(url)
-        return page
-
-    visit.cut = False  # the browser complains of a connection that breaks
-    yield visit
-    for context in contexts:
-        context.close()
-    assert [each for each in trouble if not (visit.cut and "net::ERR_" in each)] == []
-
-
-FIRST = "Number(document.querySelector('#figures dd').firstChild?.data.replaceAll(',', ''))"
-"""The first figure: the step."""
-
-
-def until(page, expression, argument=None):
-    page.wait_for_function(expression, arg=argument)
-
-
-def says(page, selector, text):
-    """Wait until an element says it."""
-    until(page, "([s, t]) => document.querySelector(s)?.textContent.includes(t)", [selector, text])
-
-
-def number(page, name):
-    """A figure at the top."""
-    return float(page.locator(f"dt:text-is('{name}') + dd").inner_text().split()[0].replace(",", ""))
-
-
-@contextmanager
-def training(out, *options, **environment):
-    command = [sys.executable, "-m", "q_store", "train", *map(str, options), "--out", str(out), "--no-control"]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    ) as process:
-        try:
-            while not (out / "events.jsonl").is_file():
-                assert process.poll() is None, process.stderr.read()
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.kill()
+pytestmark = MARKS
 
 
 def test_live_training_is_shown_held_and_stopped(opened, dashboard, data_file, tmp_path):
@@ -234,47 +131,6 @@ def test_keyboard_reads_a_curve(opened, dashboard, run):
     until(page, "() => document.querySelector('.card[data-id=loss] .plot').ariaLabel.startsWith('Loss at step 1:')")
     page.keyboard.press("ArrowRight")
     until(page, "() => document.querySelector('.card[data-id=loss] .plot').ariaLabel.startsWith('Loss at step 2:')")
-
-
-class Wire:
-    """Between browser and dashboard; can be cut."""
-
-    def __init__(self, port):
-        self._target, self._open = port, []
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.port, self.whole = self._door.getsockname()[1], True
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                near, _ = self._door.accept()
-                if not self.whole:
-                    near.close()
-                    continue
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._open += [near, far]
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
-
-    def _carry(self, source, target):
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
-
-    def cut(self):
-        self.whole = False
-        for each in self._open:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open = []
-
-    def close(self):
-        self.cut()
-        self._door.close()
 
 
 def test_connection_that_is_cut_comes_back(opened, dashboard, run):
