@@ -33,6 +33,7 @@ from q_store.events import (
     Looked,
     RecipeStarted,
     RunStarted,
+    Sink,
     StageStarted,
     StepDone,
     moment,
@@ -86,6 +87,7 @@ class HistoryWriter:
         folder: of the run; what is there already is kept.
         clock: seconds since 1970.
         every: seconds between two writings. between: seconds between two steps that are written, at least.
+        beside: get every event too.
     """
 
     def __init__(
@@ -95,9 +97,11 @@ class HistoryWriter:
         clock: Callable[[], float] = moment,
         every: float = EVERY,
         between: float = BETWEEN,
+        beside: Sequence[Sink] = (),
     ) -> None:
         self.path = folder / EVENTS
         self._aside = Aside(self._keep, clock=clock, every=every, between=between, limit=LIMIT, name="q-store history")
+        self._beside = tuple(beside)
         self._refusal = ""
         self._number: int | None = None
 
@@ -109,6 +113,8 @@ class HistoryWriter:
     def __call__(self, event: Event) -> None:
         """Take in one event; in any thread."""
         self._aside(event)
+        for sink in self._beside:
+            sink(event)
 
     def flush(self) -> None:
         """Write what waits."""

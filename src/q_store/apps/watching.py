@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,12 +90,17 @@ class Watching:
 
 
 @contextmanager
-def watched(folder: RunFolder, console: Console, cancel: Callable[[], None] | None = None) -> Iterator[Watching]:
+def watched(
+    folder: RunFolder,
+    console: Console,
+    cancel: Callable[[], None] | None = None,
+    trackers: Sequence[Sink] = (),
+) -> Iterator[Watching]:
     """Watch what happens in the block: it works on the run in `folder`. How it ends is told too.
 
-    `cancel` is that of `Control`.
+    `cancel` is that of `Control`; `trackers` hear what the history does.
     """
-    with HistoryWriter(folder.path) as history:
+    with HistoryWriter(folder.path, beside=trackers) as history:
         history(ProcessStarted(__version__))
         jobs = JobSum(Announcer([history]))
         try:
