@@ -1,69 +1,31 @@
 """`q-store report` and `compare`: pages that stand alone, and say what the folder says."""
 
+import base64
 import json
 import re
 import shlex
 import shutil
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from dashboard_runs import OPENING, folder_of_run, step, write
+from pages import Page, change, page
 
 from q_store.apps import compare
 from q_store.apps.again import command
 from q_store.apps.machine import COMPUTING, machine
 from q_store.events import ProcessEnded
+from q_store.intervals import difference, paired_difference
 from q_store.models.metrics import wilson_interval
 
 NASTY = "<img src=x onerror=alert(1)>&\x1b[31m\ud800"
-VOID = {"meta", "link", "br", "img"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes and text; fails where tags do not close in turn."""
-
-    def __init__(self, markup):
-        super().__init__()
-        self.tags, self.links, self.told, self._open = [], [], [], []
-        self.feed(markup)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in {"src", "href", "action", "srcset"}]
-        assert not [name for name, _ in attributes if name.startswith("on")]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        self.told.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.told).split())
 
 
 @pytest.fixture
 def run(trained, tmp_path):
     """A copy of a finished run, to be changed."""
     return shutil.copytree(trained, tmp_path / "run")
-
-
-def page(file):
-    return Page(file.read_text(encoding="utf-8"))
-
-
-def change(path, **changes):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 # -------------------------------------------------------------------------------------------------------------- report
@@ -329,14 +291,29 @@ def test_only_what_differs_is_listed(run, other):
     assert compare.differences(rows[:1]) == []
 
 
-def test_a_difference_has_the_interval_of_newcombe():
-    """Newcombe (1998), table II, example (a): 56/70 and 48/80; method 10 gives 0.0524 to 0.3339."""
-    shares = [
-        {"test_accuracy": k / n, "test_interval": wilson_interval(k, n), "data_sha256": "d"}
-        for k, n in ((48, 80), (56, 70))
-    ]
-    found, (low, high) = compare.difference(*shares)
-    assert (round(found, 4), round(low, 4), round(high, 4)) == (0.2, 0.0524, 0.3339)
+def test_models_that_met_the_same_rows_are_compared_in_pairs(run, other, q_store):
+    """`other` has one of its 30 rows wrong, `run` another two."""
+    for path, wrong in ((run, (3, 17)), (other, (4,))):
+        right = np.ones(30, bool)
+        right[list(wrong)] = False
+        change(path / "tested.json", rows=30, right=base64.b64encode(np.packbits(right).tobytes()).decode())
+        result = json.loads((path / "result.json").read_text())
+        interval = wilson_interval(int(right.sum()), 30)
+        change(path / "result.json", accuracy={**result["accuracy"], "test": right.mean()}, test_interval=interval)
+    answer = q_store("compare", run, other, "--json")
+    row = answer.json[1]
+    assert row["difference"] == pytest.approx(1 / 30)
+    assert row["paired"] is True
+    assert row["difference_interval"] == pytest.approx(paired_difference(27, 1, 2, 0, compare.Z))
+    assert "those of pairs" in answer.err
+    change(other / "tested.json", right=None)
+    answer = q_store("compare", run, other, "--json")
+    row = answer.json[1]
+    assert row["paired"] is False
+    assert row["difference_interval"] == pytest.approx(
+        difference((28 / 30, *wilson_interval(28, 30)), (29 / 30, *wilson_interval(29, 30)))
+    )
+    assert "rather too wide" in answer.err
 
 
 def test_other_data_are_not_compared(run, other, q_store):

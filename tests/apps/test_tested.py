@@ -43,7 +43,24 @@ def test_numbers_are_spread_over_the_levels_and_the_first_channel_is_taken():
 
 def test_tables_have_no_images_and_many_classes_no_matrix():
     body = written.tested(data(np.zeros((2, 4)), None), found(2), np.zeros((30, 30), np.int64))
-    assert set(body) == {"classes"}
+    assert set(body) == {"classes", "rows", "right"}
+
+
+@pytest.mark.parametrize("rows", [1, 8, 30])
+def test_which_rows_were_right_is_kept(rows):
+    body = json.loads(json.dumps(written.tested(data(np.zeros((rows, 4)), None), found(rows), np.eye(2, dtype=int))))
+    np.testing.assert_array_equal(written.hits(body), np.arange(rows) % 2 == 0)
+
+
+UNREADABLE = [
+    {}, {"rows": 9, "right": "gA=="}, {"rows": "9", "right": "gA=="}, {"rows": 3, "right": "?"},
+    {"rows": 0, "right": ""}, {"rows": 3, "right": 7},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_what_cannot_be_read_is_not_known(body):
+    assert written.hits(body) is None
 
 
 def test_a_training_writes_it(trained):

@@ -50,11 +50,28 @@ ComparedFile = Annotated[
 ]
 
 
-def report(run: NamedRun, out: ReportFile = None, charts: Pictures = None, store: options.StorePath = None) -> None:
+Others = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ablation",
+        metavar="OTHER",
+        help="A run that differs from RUN in an option, to be held against it; once for each.",
+        show_default="those of the last report with some",
+    ),
+]
+
+
+def report(
+    run: NamedRun,
+    out: ReportFile = None,
+    charts: Pictures = None,
+    ablation: Others = None,
+    store: options.StorePath = None,
+) -> None:
     """Write RUN down as one HTML page that stands alone, and its charts as SVG and PNG files."""
     from q_store.apps.report import report as start
 
-    start(run, out, charts, store)
+    start(run, out, charts, store, ablation or ())
 
 
 def compare(runs: Runs, out: ComparedFile = None, store: options.StorePath = None, json: options.Json = False) -> None:

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from q_store.apps.again import address
+from q_store.apps.pages import save
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.reading import Reading, read
-from q_store.apps.report import save
 from q_store.apps.request import FASHION
 from q_store.apps.run_folder import RESULT
+from q_store.apps.tested import hits
 from q_store.drawing import markup as html
 from q_store.drawing.charts import Series, intervals, lines, number
 from q_store.errors import ConfigError, RunError
+from q_store.intervals import difference, paired_difference
 
 KEYS = (
     "run", "finished", "model", "seed", "data_sha256", "test_accuracy", "test_interval", "difference",
-    "difference_interval", "remote_accuracy", "remote_interval", "control_accuracy", "parameters", "two_qubit_gates",
-    "circuits", "shots", "cost", "seconds", "options",
+    "difference_interval", "paired", "remote_accuracy", "remote_interval", "control_accuracy", "parameters",
+    "two_qubit_gates", "circuits", "shots", "cost", "currency", "seconds", "options",
 )  # fmt: skip
 """Of each object that `compare --json` prints."""
 TITLES = ("run", "test, % (95 %)", "control, %", "parameters", "2-qubit", "circuits", "time")
 FEW = 3
 """Curves in one picture."""
-BEYOND = (
-    "Intervals of differences are those of independent samples (Newcombe 1998, method 10); models that are tested on "
-    "the same rows err together, so they are rather too wide. Another seed is another run."
+PAIRED = "Intervals of differences are those of pairs (Newcombe 1998, method 10): the models met the same test rows."
+APART = (
+    "Intervals of differences are those of independent samples, as which test rows were right is not known of all "
+    "runs (Newcombe 1998, method 10); models that met the same rows err together, so they are rather too wide."
 )
+BEYOND = "Another seed is another run."
+Z = NormalDist().inv_cdf(0.975)
 
 
 def compare(runs: Sequence[Path], out: Path | None, store: Path | None, *, as_json: bool) -> None:
@@ -46,7 +53,7 @@ def compare(runs: Sequence[Path], out: Path | None, store: Path | None, *, as_js
         raise ConfigError(f"expected two runs or more, got {len(runs)}; one alone: q-store report RUN")
     readings = [read(run, store) for run in runs]
     rows = figures(readings)
-    names = _named(readings)
+    names = named(readings)
     console = Console(stderr=as_json)
     console.print(_table(TITLES, [_cells(name, row) for name, row in zip(names, rows, strict=True)]))
     apart = differences(rows)
@@ -74,25 +81,38 @@ def figures(readings: Sequence[Reading]) -> list[dict[str, Any]]:
                 f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore "
                 "it, or train again"
             ) from error
-        first = found[0] if found else None
-        row["difference"], row["difference_interval"] = (None, None) if first is None else difference(first, row)
-        found.append({name: row[name] for name in KEYS})
-    return found
+        found.append({**row, **_held_against(readings[0], found[0], each, row)} if found else row)
+    return [{name: row.get(name) for name in KEYS} for row in found]
 
 
-def difference(first: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float | None, list[float] | None]:
-    """Test accuracy of `other` less that of `first`, and its 95 % interval from theirs; None for other data.
+def _held_against(base: Reading, first: Mapping[str, Any], run: Reading, other: Mapping[str, Any]) -> dict[str, Any]:
+    """Test accuracy of `other` less that of `first`, its 95 % interval, and whether that is one of pairs.
 
-    With shares p, q and their Wilson intervals l..u, the interval of q - p is
-    q - p - sqrt((q - l_q)^2 + (u_p - p)^2) .. q - p + sqrt((u_q - q)^2 + (p - l_p)^2), Newcombe (1998), method 10.
-    Two models tested on the same rows mostly err together: then it is wider than it has to be.
+    Empty for other data: nothing follows from those.
     """
     p, q = first["test_accuracy"], other["test_accuracy"]
     if p is None or q is None or first["data_sha256"] is None or first["data_sha256"] != other["data_sha256"]:
-        return None, None
-    (low_p, high_p), (low_q, high_q) = first["test_interval"], other["test_interval"]
-    below, above = math.hypot(q - low_q, high_p - p), math.hypot(high_q - q, p - low_p)
-    return q - p, [q - p - below, q - p + above]
+        return {}
+    counts = pairs(_hits(base, p), _hits(run, q))
+    if counts is None:
+        low, high = difference((p, *first["test_interval"]), (q, *other["test_interval"]))
+    else:
+        low, high = paired_difference(*counts, Z)
+    return {"difference": q - p, "difference_interval": [low, high], "paired": counts is not None}
+
+
+def _hits(run: Reading, accuracy: float) -> NDArray[np.bool_] | None:
+    """Which test rows were right, where that is what the accuracy says."""
+    found = hits(run.tested or {})
+    return found if found is not None and abs(found.mean() - accuracy) < 0.5 / len(found) else None
+
+
+def pairs(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> tuple[int, int, int, int] | None:
+    """How many rows both, only one, only the other, and neither had right; None where that is not known."""
+    if one is None or other is None or len(one) != len(other):
+        return None
+    both, neither = int((one & other).sum()), int((~one & ~other).sum())
+    return both, int(one.sum()) - both, int(other.sum()) - both, neither
 
 
 def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -106,19 +126,27 @@ def remarks(readings: Sequence[Reading], rows: Sequence[Mapping[str, Any]]) -> l
     said = [f"{each.name}: {remark}" for each in readings for remark in each.remarks]
     if len({row["data_sha256"] for row in rows} - {None}) > 1:
         said.append("The data are not the same: accuracies of different data are not compared.")
-    names = _named(readings)
-    found = [
-        _against(name, names[0], row) for name, row in zip(names, rows, strict=True) if row["difference"] is not None
-    ]
-    return [*said, *found, *([BEYOND] if found else [])]
+    names = named(readings)
+    known = [(name, row) for name, row in zip(names, rows, strict=True) if row["difference"] is not None]
+    said += [_against(name, names[0], row) for name, row in known]
+    return [*said, *about_intervals([row for _, row in known])]
+
+
+def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the intervals of differences are; `rows` have one."""
+    return [f"{PAIRED if all(row['paired'] for row in rows) else APART} {BEYOND}"] if rows else []
 
 
 def _figures(run: Reading) -> dict[str, Any]:
     result = run.result
     remote, control = result.get("remote"), result.get("classical_control")
     progress = run.view.sections()["progress"]
-    spent = remote if remote is not None else {"circuits": progress["circuits"], "shots_total": progress["shots"]}
-    cost = sum(job.cost for job in run.ledger.jobs) if run.ledger else 0.0
+    spent = (
+        remote
+        or _simulated(result.get("recipe"))
+        or {"circuits": progress["circuits"], "shots_total": progress["shots"]}
+    )
+    jobs = run.ledger.jobs if run.ledger else []
     return {
         "run": str(run.folder.path),
         "finished": bool(result),
@@ -134,10 +162,18 @@ def _figures(run: Reading) -> dict[str, Any]:
         "two_qubit_gates": _sum(result, "two_qubit_gates"),
         "circuits": spent["circuits"],
         "shots": spent["shots_total"],
-        "cost": round(cost, 9) if remote is None else remote["cost"],
+        "cost": round(sum(job.cost for job in jobs), 9) if remote is None else remote["cost"],
+        "currency": next((job.currency for job in jobs if job.currency), ""),
         "seconds": float(result["seconds"]["total"]) if result else None,
         "options": _options(run.request),
     }
+
+
+def _simulated(recipe: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Circuits and shots of a recipe that ran on this machine as if they had been bought."""
+    return (
+        None if recipe is None else {"circuits": sum(recipe["circuits"].values()), "shots_total": recipe["shots_total"]}
+    )
 
 
 def _ends(interval: Sequence[float]) -> list[float]:
@@ -162,7 +198,7 @@ def _options(request: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if value is not None}
 
 
-def _named(readings: Sequence[Reading]) -> list[str]:
+def named(readings: Sequence[Reading]) -> list[str]:
     """Names that tell the runs apart."""
     names = [each.name for each in readings]
     return [
@@ -174,7 +210,7 @@ def _named(readings: Sequence[Reading]) -> list[str]:
 def _cells(name: str, row: Mapping[str, Any]) -> list[str]:
     return [
         name,
-        _measured(row["test_accuracy"], row["test_interval"]),
+        measured(row["test_accuracy"], row["test_interval"]),
         _percent(row["control_accuracy"]),
         *("-" if row[key] is None else f"{row[key]:,}" for key in ("parameters", "two_qubit_gates", "circuits")),
         "-" if row["seconds"] is None else clock_time(row["seconds"]),
@@ -185,7 +221,8 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def _measured(share: float | None, ends: Sequence[float] | None) -> str:
+def measured(share: float | None, ends: Sequence[float] | None) -> str:
+    """A share with its interval, in percent."""
     return "-" if share is None or ends is None else f"{_percent(share)} ({_percent(ends[0])} to {_percent(ends[1])})"
 
 
@@ -197,10 +234,11 @@ def _against(name: str, first: str, row: Mapping[str, Any]) -> str:
 
 
 def _apart(names: Sequence[str], rows: Sequence[Mapping[str, Any]], apart: Sequence[str]) -> list[list[str]]:
-    return [[name, *(_value(row["options"].get(key)) for key in apart)] for name, row in zip(names, rows, strict=True)]
+    return [[name, *(shown(row["options"].get(key)) for key in apart)] for name, row in zip(names, rows, strict=True)]
 
 
-def _value(value: Any) -> str:
+def shown(value: Any) -> str:
+    """An option's value."""
     if isinstance(value, float):
         return number(value)
     return "-" if value is None else str(value)

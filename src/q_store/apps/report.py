@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from q_store import __version__
-from q_store.apps import summary
+from q_store.apps import ablation, summary
+from q_store.apps.ablation import Ablation
 from q_store.apps.again import address, command, unnamed
 from q_store.apps.ledger_view import REST, job_lines
+from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
 from q_store.apps.progress import plain
 from q_store.apps.reading import Reading, read
@@ -21,37 +23,42 @@ from q_store.apps.shelf import when
 from q_store.circuits.draw import svg
 from q_store.circuits.metrics import Metrics
 from q_store.drawing import markup as html
-from q_store.drawing import raster
-from q_store.errors import ConfigError, QStoreError, RunError
-from q_store.files import refused, write_atomically, write_text
+from q_store.errors import QStoreError, RunError
 from q_store.ledger import SHARES, Ledger, Part
 
 REPORT = "report.html"
-CIRCUIT = "circuit"
+CIRCUIT, ABLATION = "circuit", "ablation"
 DECISIONS = 50
 """Decisions that are shown, the last ones."""
 
 
-def report(run: Path, out: Path | None, pictures: Path | None, store: Path | None = None) -> None:
-    """Run the command.
+def report(
+    run: Path, out: Path | None, pictures: Path | None, store: Path | None = None, others: Sequence[Path] = ()
+) -> None:
+    """Run the command; `others` are the runs of an ablation.
 
     Raises RunError for a run that is not there, damaged or of another version, ConfigError for a file that is no
-    report, StorageError when the disk refuses.
+    report or for a run held against itself, StorageError when the disk refuses.
     """
     reading = read(run, store)
+    found = ablation.asked(reading, others, store) if others else None
     file = out or reading.folder.path / REPORT
     folder = pictures or file.with_name(f"{file.stem}-charts")
-    page, drawn = built(reading)
+    page, drawn = built(reading, found)
     save(file, page)
-    _save_pictures(folder, drawn)
+    save_pictures(folder, drawn)
     console = Console()
-    for remark in reading.remarks:
-        plain(console, html.clean(remark))
+    for remark in [*reading.remarks, *([ablation.keep(reading, found)] if found else [])]:
+        if remark:
+            plain(console, html.clean(remark))
     plain(console, f"{file}: the report; {len(drawn)} pictures, as SVG and PNG, in {folder}")
 
 
-def built(run: Reading) -> tuple[str, dict[str, str]]:
-    """The page, and its pictures by name. Raises RunError where the result is not one."""
+def built(run: Reading, found: Ablation | None = None) -> tuple[str, dict[str, str]]:
+    """The page, and its pictures by name. Raises RunError where the result is not one.
+
+    The ablation is the one that is found now, or that an earlier report kept.
+    """
     try:
         drawn = charts(run)
         picture, about = _circuit(run)
@@ -62,32 +69,10 @@ def built(run: Reading) -> tuple[str, dict[str, str]]:
             f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore it, "
             "or train again"
         ) from error
-    sections += [*_decisions(run), *_config(run), *_origin(run), *_again(run)]
-    pictures = {**drawn, **({CIRCUIT: picture} if picture else {})}
-    return html.page(f"{run.name}: report of a run", sections), pictures
-
-
-def save(file: Path, page: str) -> None:
-    """Write a page over nothing, or over an earlier one. Raises ConfigError for any other file."""
-    if file.exists():
-        try:
-            with file.open("rb") as there:
-                own = there.read(len(html.MARK)) == html.MARK.encode()
-        except OSError as error:
-            raise refused(file, error) from error
-        if not own:
-            raise ConfigError(f"expected --out of a new file, or of an earlier report, got {file}, which is neither")
-    write_text(file, page)
-
-
-def _save_pictures(folder: Path, drawn: Mapping[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refused(folder, error) from error
-    for name, picture in drawn.items():
-        write_text(folder / f"{name}.svg", picture)
-        write_atomically(folder / f"{name}.png", raster.png(picture))
+    compared, picture_of_it = _ablation(run, found)
+    sections += [*compared, *_decisions(run), *_config(run), *_origin(run), *_again(run)]
+    pictures = {**drawn, CIRCUIT: picture, ABLATION: picture_of_it}
+    return html.page(f"{run.name}: report of a run", sections), {name: each for name, each in pictures.items() if each}
 
 
 def _top(run: Reading) -> Iterable[str]:
@@ -193,6 +178,15 @@ def _spent(run: Reading) -> Iterable[str]:
 
 def _money(cost: float, currency: str) -> str:
     return f"{cost:,.2f} {currency}".strip() if cost else "-"
+
+
+def _ablation(run: Reading, found: Ablation | None) -> tuple[list[str], str]:
+    """The section, and its picture; one that was kept and cannot be read is said there."""
+    try:
+        found = found or ablation.kept(run)
+    except RunError as error:
+        return [html.heading("Ablation"), html.paragraph(f"Not shown: {error}", "warn")], ""
+    return ([], "") if found is None else (ablation.section(found), ablation.picture(found))
 
 
 def _decisions(run: Reading) -> Iterable[str]:

@@ -1,8 +1,9 @@
-"""What `tested.json` of a run folder holds: the confusion matrix, and the first test images with their predictions."""
+"""What `tested.json` of a run folder holds: the confusion matrix, which rows were right, and the first test images."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,17 @@ LARGEST = 64 * 64
 
 
 def tested(data: Dataset, found: Evaluation, counts: NDArray[np.int64]) -> dict[str, Any]:
-    """As JSON: `classes`, `counts[true][predicted]`, and for images `shape` and `images`: truth, predicted, pixels.
+    """As JSON: `classes`, `counts[true][predicted]`, `right`, and for images `shape` and `images`.
 
-    Pixels are grey levels 0..255 as base64, row by row; the first channel of an image that has several.
+    `right` has a bit for each test row, the first one in the highest bit, as base64, and `rows` counts them; an image
+    has truth, predicted and pixels: grey levels 0..255 as base64, row by row, the first channel of several.
     """
-    body: dict[str, Any] = {"classes": list(data.class_names)}
+    hits = np.packbits(found.truth == found.predicted)
+    body: dict[str, Any] = {
+        "classes": list(data.class_names),
+        "rows": len(found.truth),
+        "right": base64.b64encode(hits.tobytes()).decode(),
+    }
     if len(counts) <= CLASSES:
         body["counts"] = counts.tolist()
     shape = data.image_shape
@@ -38,6 +45,18 @@ def tested(data: Dataset, found: Evaluation, counts: NDArray[np.int64]) -> dict[
         for truth, predicted, pixels in zip(found.truth, found.predicted, levels, strict=False)
     ]
     return body
+
+
+def hits(body: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+    """Which test rows were right: [rows]; None where that is not kept, or not readable."""
+    rows, packed = body.get("rows"), body.get("right")
+    if not isinstance(rows, int) or not isinstance(packed, str):
+        return None
+    try:
+        found = np.unpackbits(np.frombuffer(base64.b64decode(packed, validate=True), np.uint8))
+    except ValueError:
+        return None
+    return found[:rows].astype(bool) if 0 < rows <= len(found) < rows + 8 else None
 
 
 def _levels(images: NDArray[Any]) -> NDArray[np.uint8]:

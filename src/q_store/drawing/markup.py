@@ -23,7 +23,7 @@ p{margin:.5em 0;max-width:75ch}
 .warn{color:var(--warn);border-left:4px solid;padding-left:.7em;font-weight:600}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:8px 12px}
 .scroll:focus-visible{outline:2px solid}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:12px;align-items:start;
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:12px;align-items:start;
 margin:12px 0}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:8px}
 figure>svg,figure>img{width:100%;height:auto;display:block}
