@@ -89,8 +89,24 @@ def test_small_tables_with_negative_numbers_train_too(name):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_the_full_data_leave_a_definition_as_it_is(name):
-    images = np.broadcast_to(np.uint8(0), (50_000, 28, 28))
+    images = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), dtype=np.uint8)
     assert zoo.definition(name).fitting(images) == zoo.definition(name)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_components_are_at_most_the_directions_of_the_rows(name):
+    """Tables have columns that are constant, or sums of others, or more columns than rows."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 400)
+    x = rng.normal(size=(400, 70)) @ rng.normal(size=(70, 20)) @ rng.normal(size=(20, 80)) + y[:, None]
+    x[:-1, -1], x[-1, -1] = 0, 1  # a direction that a single row has
+    found = zoo.definition(name).fitting(x)
+    kept = zoo.definition(name).features.n_components
+    assert found.circuit.n_features == found.features.n_components == min(kept, 22)
+    assert found.features.fit(x).n_components == found.circuit.n_features
+    few = zoo.definition(name).fitting(x[:7])
+    assert few.circuit.n_features == (7 if isinstance(few.features, Amplitudes) else 6)  # centring takes one
+    assert few.features.fit(x[:7]).n_components == few.circuit.n_features
 
 
 def test_few_rows_are_not_learnt_by_heart():

@@ -17,6 +17,8 @@ BLOCK = 2048
 """Rows at a time: a block of images stays in the cache, and memory does not grow with the data."""
 MAX_FEATURES = 4096
 """The D x D eigenproblem takes seconds from here on."""
+SAMPLE = 4
+"""Times the directions wanted, rows that are looked at first: nearly always they show them all."""
 LARGEST = 1e100
 """Of |x^power|: sums of squares over any number of rows stay far from the end of float64."""
 
@@ -81,8 +83,7 @@ def leading(
         gram = _gram(rows, mean, power)
         values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
-    precision = np.finfo(np.float32).eps if rows.dtype == np.uint8 else 1e-12
-    rank = int(np.count_nonzero(values > precision * max(values[0], 0)))
+    rank = _rank(values, rows)
     if rank < count:
         raise DataError(
             f"expected training rows that span {count} directions, got {rank}; add rows, drop constant or repeated "
@@ -91,6 +92,25 @@ def leading(
     vectors = vectors[:, :count]
     peaks = vectors[np.abs(vectors).argmax(axis=0), np.arange(count)]
     return values[:count], vectors * np.sign(peaks)
+
+
+def spanned(rows: NDArray[Any], power: float, count: int, *, centred: bool) -> int:
+    """How many directions p, or p - mean, has over the rows, counted up to `count`."""
+    few = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE * count)).astype(np.intp)]
+    found = 0
+    for some in (few, rows) if len(few) < len(rows) else (rows,):
+        mean = mean_row(some, power) if centred else np.zeros(rows.shape[1])
+        with single_threaded():
+            found = _rank(np.linalg.eigvalsh(_gram(some, mean, power)), rows)
+        if found >= count:
+            return count
+    return found
+
+
+def _rank(values: NDArray[np.floating], rows: NDArray[Any]) -> int:
+    """Of a Gram matrix of these rows, from its eigenvalues."""
+    precision = np.finfo(np.float32).eps if rows.dtype == np.uint8 else 1e-12
+    return int(np.count_nonzero(values > precision * max(values.max(), 0)))
 
 
 def _gram(rows: NDArray[Any], mean: NDArray[np.float64], power: float) -> NDArray[np.float64]:

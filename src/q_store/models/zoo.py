@@ -21,10 +21,12 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from q_store.circuits import Circuit, Marginal, Observables, encoders, z
 from q_store.circuits.templates import hardware_efficient, reuploading, so4_layers
 from q_store.errors import ConfigError, suggestion
+from q_store.models.components import checked_rows, spanned
 from q_store.models.features import Amplitudes, CentredPCA, Standardised
 from q_store.models.model import Model
 from q_store.models.readouts import ProbabilityReadout
@@ -35,6 +37,7 @@ from q_store.training.settings import TrainingSettings
 ITERATIONS_PER_ROW = 30
 """Times rows and divided by parameters; chosen on the validation part of the bundled images."""
 Ansatz = Callable[[int], Circuit]
+Images = Amplitudes | CentredPCA | Standardised
 nine_logits = partial(LinearReadout, zero_last=True)
 """With a bias; softmax needs one logit less than there are classes."""
 
@@ -54,7 +57,7 @@ class Definition:
 
     name: str
     summary: str
-    features: Amplitudes | CentredPCA | Standardised
+    features: Images
     ansatz: Ansatz
     observables: Observables
     readout: Callable[[int, int], Readout]
@@ -79,16 +82,14 @@ class Definition:
     def fitting(self, x: Any) -> Definition:
         """The definition for training rows like x[B, D]; the full Fashion-MNIST leaves it as it is.
 
-        At most D components, no roots of negative numbers, batches of at most a tenth of the rows, and at most
-        30 B / parameters iterations of the finish (50 in any case): further ones would only learn the rows by heart.
+        At most as many components as the rows have directions, no roots of negative numbers, batches of at most a tenth
+        of the rows, and at most 30 B / parameters iterations of the finish (50 in any case): further ones would only
+        learn the rows by heart.
         """
         rows = np.asarray(x)
-        count, width = len(rows), int(np.prod(rows.shape[1:]))
-        features, settings = self.features, self.settings
-        if 0 < width < features.n_components:
-            features = replace(features, n_components=width)
-        if features.power != 1 and rows.dtype.kind in "if" and rows.size and rows.min() < 0:
-            features = replace(features, power=1.0)
+        count, features, settings = len(rows), self.features, self.settings
+        if rows.size and rows.dtype.kind in "iuf":
+            features = _fitting(features, rows)
         enough = max(50, ITERATIONS_PER_ROW * count // sum(self.parameters()))
         settings = settings.replaced(
             batch_size=min(settings.batch_size, max(10, count // 10)),
@@ -101,6 +102,15 @@ class Definition:
         own = {name: getattr(self, name) for name in ("name", "settings", "circuit_scale", "penalty")}
         parts = self.features, self.circuit, self.observables, self.readout
         return Model(*parts, class_names=class_names, **{**own, **options})
+
+
+def _fitting(features: Images, rows: NDArray[Any]) -> Images:
+    if features.power != 1 and rows.min() < 0:
+        features = replace(features, power=1.0)
+    rows = checked_rows(rows, "training features", features.power)
+    most = min(features.n_components, rows.shape[1])
+    found = spanned(rows, features.power, most, centred=not isinstance(features, Amplitudes))
+    return replace(features, n_components=found or most)  # rows without any direction are refused when they are fitted
 
 
 def names() -> tuple[str, ...]:
