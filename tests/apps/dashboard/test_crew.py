@@ -1,6 +1,7 @@
 """Backends from their events: lanes, the table, cost, and where the time went."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,19 @@ def test_failed_job_marks_its_lane():
     crew = took(built(1, "a", "forte", 100.0), ended(2, "a", "forte", 100.0, "failed", cost=0.0))
     assert seconds(crew, "forte")["failed"] == 1
     assert crew.sections()["members"][0]["jobs_failed"] == 1
+
+
+def test_a_job_that_brought_nothing_has_failed_whatever_the_service_calls_it():
+    none = ended(2, "a", "forte", 100.0, cost=0.0)
+    crew = took(built(1, "a", "forte", 100.0), replace(none, values={**none.values, "answered": 0}))
+    assert seconds(crew, "forte")["failed"] == 1
+    (member,) = crew.sections()["members"]
+    assert (member["jobs_ended"], member["jobs_failed"]) == (1, 1)
+
+
+def test_a_job_left_to_another_process_ends_there():
+    crew = took(ended(1, "a", "forte", 100.0, "left", cost=0.0), ended(2, "a", "forte", 200.0))
+    assert crew.sections()["members"][0]["jobs_ended"] == 1
 
 
 def test_proofs_are_counted():

@@ -68,7 +68,7 @@ class Crew:
 
     def _member(self, name: str) -> dict[str, Any]:
         return self._members.setdefault(
-            name, {"cost": 0.0, "currency": "", "jobs_done": 0, "jobs_failed": 0, "circuits": 0, "shots_paid": 0}
+            name, {"cost": 0.0, "currency": "", "jobs_ended": 0, "jobs_failed": 0, "circuits": 0, "shots_paid": 0}
         )
 
     def _changed(self, entry: Entry) -> None:
@@ -91,9 +91,9 @@ class Crew:
         values = entry.values
         self._open.pop(values["slice"], None)
         own, one = self._member(values["member"]), life(values)
-        done = values["state"] == "done"
-        own["jobs_done"] += done
-        own["jobs_failed"] += values["state"] in {"failed", "uncertain"}
+        failed = values["state"] in {"failed", "uncertain"} or (values["state"] == "done" and not one.answered)
+        own["jobs_ended"] += values["state"] != "left"  # that one ends in another process
+        own["jobs_failed"] += failed
         own["circuits"] += one.answered
         own["cost"] += one.cost
         own["shots_paid"] += one.shots_paid
@@ -107,14 +107,14 @@ class Crew:
         for span in chain(one, offsets(near)[-1]):
             if span.share != "rest":  # nothing of it was there
                 self.lanes.add(one.member, _STATE.get(span.share, "sending"), span.begin, span.end)
-        if values["state"] in {"failed", "uncertain"}:
+        if failed:
             at = max(one.times.values(), default=entry.time)
             self.lanes.count(one.member, "failed", at)
 
     def _ran(self, entry: Entry) -> None:
         values = entry.values
         own = self._member(values["member"])
-        own["jobs_done"] += values["jobs"]
+        own["jobs_ended"] += values["jobs"]
         own["circuits"] += values["rows"]
         begin, end = float(values["began"]), float(values["ended"])
         if end > begin:

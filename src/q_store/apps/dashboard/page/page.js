@@ -96,7 +96,7 @@ function figures(p, result) {
     known.run.alive === false
       ? ["Time", span(p.seconds), "of the training"]
       : ["Pace", pace(p.pace), left > 0 ? `${span(left)} left` : ""],
-    ["Circuits", short(p.circuits), p.shots ? `${short(p.shots)} shots` : "exact values"],
+    ["Circuits", short(p.circuits), `${p.shots ? `${short(p.shots)} shots` : "exact values"}, of the training`],
     ["Parameters", short(p.parameters || null), ""],
   ];
   if (result.accuracy) {

@@ -31,7 +31,7 @@ export function members(all) {
   const rows = all.map((m) => [
     m.name, m.health ? (m.reason && m.health !== "working" ? `${m.health}: ${m.reason}` : m.health) : "here",
     m.rate ? `${short(m.rate)}/s` : "–", m.latency ? span(m.latency) : "–",
-    m.window ? `${m.in_flight} of ${m.window}` : short(m.jobs.length), short(m.circuits), short(m.jobs_done), short(m.jobs_failed),
+    m.window ? `${m.in_flight} of ${m.window}` : short(m.jobs.length), short(m.circuits), short(m.jobs_ended), short(m.jobs_failed),
     m.cost ? money({ [m.currency]: m.cost }) : "–"]);
   fill(byId("members"), rows, (cells) => {
     const row = element("tr");
