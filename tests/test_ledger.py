@@ -187,3 +187,52 @@ def test_shares_sum_to_the_wall_time(told):
         assert all(seconds >= 0.0 for part in parts for seconds in part.seconds.values())
     for share in SHARES:
         assert math.fsum(part.seconds[share] for part in found.steps) == pytest.approx(found.run.seconds[share])
+
+
+def stage(name, at):
+    return Told(at, "StageStarted", {"stage": name})
+
+
+def test_a_recipe_is_cut_by_stages_and_steps():
+    begun = Told(0.5, "RecipeStarted", {})
+    own = [
+        stage("training", 0.6),
+        step(1, 2.0),
+        step(2, 3.5),
+        stage("looking", 3.5),
+        stage("training", 5.0),
+        step(3, 6.0),
+    ]
+    own += [stage("measuring", 6.5), Told(9.0, "RunFinished", {})]
+    found = ledger(within(0.0, 10.0, begun, *own))
+    assert [(each.name, round(each.wall, 6), each.steps) for each in found.steps] == [
+        (BEFORE, 0.5, 0), (BEFORE, 0.1, 0), ("1", 1.4, 1), ("2", 1.5, 1), ("looking", 1.5, 0), ("3", 1.0, 1),
+        ("training", 0.5, 0), ("measuring", 2.5, 0), (AFTER, 1.0, 0),
+    ]  # fmt: skip
+    assert [(each.name, round(each.wall, 6), each.steps) for each in found.stages] == [
+        ("training", 4.4, 3), ("looking", 1.5, 0), ("measuring", 2.5, 0),
+    ]  # fmt: skip
+    assert math.fsum(each.wall for each in found.steps) == pytest.approx(found.run.wall) == 10.0
+    assert found.body()["stages"]["training"]["steps"] == 3
+
+
+def test_a_training_within_a_recipe_keeps_the_names_of_its_steps():
+    inner = [
+        stage("local training", 1.0),
+        Told(1.5, "RunStarted", {"first_step": 3}),
+        stage("epochs", 1.5),
+        step(5, 3.0),
+    ]
+    inner += [stage("finish", 3.5), step(1, 4.0), stage("buying", 5.0), stage("refining", 7.0), step(1, 9.0)]
+    found = ledger(within(0.0, 9.0, Told(1.0, "RecipeStarted", {}), *inner))
+    assert [(each.name, each.steps) for each in found.steps] == [
+        (BEFORE, 0), ("local training", 0), ("5", 2), ("finish 1", 1), ("local training", 0), ("buying", 0),
+        ("refining 1", 1),
+    ]  # fmt: skip
+    assert [each.name for each in found.stages] == ["local training", "buying", "refining"]
+
+
+def test_a_training_without_a_recipe_has_no_stages():
+    told = within(0.0, 4.0, Told(1.0, "RunStarted", {}), stage("epochs", 1.0), step(1, 2.0), stage("finish", 2.0))
+    assert ledger(told).stages == []
+    assert "stages" not in ledger(told).body()

@@ -16,6 +16,8 @@ from q_store.events import (
     KINDS,
     EpochDone,
     JobEnded,
+    Looked,
+    RecipeStarted,
     RunFinished,
     RunHeld,
     RunReleased,
@@ -244,3 +246,33 @@ def test_what_a_resumed_run_does_again_counts_once(tmp_path):
         ("StepDone", 1), ("StepDone", 2), ("EpochDone", 1), ("StepDone", 3), ("StepDone", 4), ("EpochDone", 2),
         ("StepDone", 1), ("EpochDone", 4),
     ]  # fmt: skip
+
+
+def test_what_a_resumed_recipe_does_again_counts_once(tmp_path):
+    plan = RecipeStarted("refine", 1, 1, 4, 4, 8, 8, 8, 4)
+
+    def look(circuits, accuracy=0.5):
+        return Looked(circuits, 0, 0.0, accuracy, 4, "held_out", accuracy)
+
+    local = [StageStarted("local training"), RunStarted(1, 1, 4, 4, 1, 2), StageStarted("epochs"), step(1), step(2)]
+    local += [EpochDone(1, "epochs", 0.5, None, None, 0.1, 0, 0, 1.0), StageStarted("finish"), step(1)]
+    local += [EpochDone(1, "finish", 0.5, None, None, 0.1, 0, 0, 1.0)]
+    own = [
+        StageStarted("refining"),
+        step(1),
+        step(2),
+        StageStarted("looking"),
+        look(2),
+        StageStarted("refining"),
+        step(3),
+    ]
+    again = [StageStarted("local training"), RunStarted(1, 1, 4, 4, 1, 2, 2)]  # which its checkpoint has whole
+    for part in ([plan, *local, *own], [plan, *again, *own, step(4), look(4, 0.75)]):
+        written(tmp_path, part)
+    kept = current(History(tmp_path).read())
+    done = [e for e in kept if e.kind in {"StepDone", "EpochDone"}]
+    assert [(e.kind, e.values.get("step", e.values.get("stage"))) for e in done] == [
+        ("StepDone", 1), ("StepDone", 2), ("EpochDone", "epochs"), ("StepDone", 1), ("EpochDone", "finish"),
+        ("StepDone", 1), ("StepDone", 2), ("StepDone", 3), ("StepDone", 4),
+    ]  # fmt: skip
+    assert [e.values["circuits"] for e in kept if e.kind == "Looked"] == [2, 4]

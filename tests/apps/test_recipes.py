@@ -9,8 +9,12 @@ import httpx
 import pytest
 
 from q_store.apps import remote
+from q_store.apps.control import Control
+from q_store.apps.history import History, current
+from q_store.apps.run_folder import RunFolder
 from q_store.apps.tally import Tally
 from q_store.emulator import Emulator
+from q_store.events import StepDone
 from q_store.models.model import Model
 
 KEY = "a-key-that-nobody-may-see"
@@ -156,3 +160,103 @@ def test_a_budget_too_small_says_the_least_that_would_do(train, net):
 def test_an_accuracy_that_is_seen_twice_ends_a_recipe(train):
     found = train("--recipe", "calibrate", "--accuracy", 0.05, "--epochs", 1, "--finish", 0, "--json").json["recipe"]
     assert found["circuits"]["training"] == found["reached_after"] == 20
+
+
+# ------------------------------------------------------------------------------------------------- what is seen of them
+
+
+def seen(run):
+    """Kinds and values of what counts in the history of a run."""
+    return [(entry.kind, entry.values) for entry in current(History(Path(run)).read())]
+
+
+def of(events, kind):
+    return [values for own, values in events if own == kind]
+
+
+def test_what_a_recipe_does_is_in_the_folder(train, net):
+    answer = train("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "auto", "--circuits", 8,
+                   "--epochs", 2, "--finish", 3, "--out", "run", "--json")  # fmt: skip
+    assert answer.code == 0, answer.err
+    events = seen("run")
+    (chosen,), (plan,) = of(events, "RecipeChosen"), of(events, "RecipeStarted")
+    assert (chosen["asked"], chosen["recipe"]) == ("auto", "calibrate")
+    assert chosen["reason"] == answer.json["recipe"]["reason"]
+    assert plan["training"] + plan["validation"] + plan["test"] == charged(net)
+    assert plan["training"] == 8
+    looks = of(events, "Looked")
+    assert [(look["circuits"], look["rows"], look["on"]) for look in looks] == [
+        (8, 8, "bought"), (8, plan["validation"], "held_out"),
+    ]  # fmt: skip
+    assert looks[-1]["accuracy"] == answer.json["recipe"]["validation_accuracy"]
+    rows = RunFolder(Path("run")).metrics()
+    assert [row for row in rows if "look" in row] == [{"look": n, **look} for n, look in enumerate(looks, 1)]
+    assert [(row["stage"], row["epoch"]) for row in rows if "look" not in row] == [
+        ("epochs", 1), ("epochs", 2), ("finish", 2),
+    ]  # fmt: skip
+    said = answer.err.splitlines()
+    assert [line for line in said if line.endswith("...")][1:6] == [
+        "training on this machine ...", "buying circuits ...", "fitting the readout ...",
+        "measuring held-out training rows ...", "measuring the test rows ...",
+    ]  # fmt: skip
+    assert any(line.startswith("epoch 2/2") for line in said)
+    assert f"8 circuits  {100 * looks[0]['accuracy']:.1f} % of 8 bought training rows" in said
+
+
+def test_the_ledger_of_a_recipe_has_its_stages_and_steps(train, q_store):
+    assert train("--backend", "ionq", "--recipe", "spsa", "--circuits", 60, "--out", "run").code == 0
+    answer = q_store("show", "run", "--ledger", "--json")
+    assert answer.code == 0, answer.err
+    stages, steps = answer.json["stages"], answer.json["steps"]
+    assert list(stages) == ["training", "looking", "measuring"]
+    assert stages["training"]["steps"] == 3
+    assert [each["step"] for each in steps if each["steps"]] == ["1", "2", "3"]
+    assert sum(each["seconds"] for each in steps) == pytest.approx(answer.json["seconds"], abs=1e-3)
+    assert "looking" in answer.err
+
+
+def test_a_run_that_was_broken_off_has_one_clean_curve(train, q_store, monkeypatch):
+    words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 100)
+    assert train(*words, "--out", "whole", "--store", "other.db").code == 0
+    original, left = Tally.run_all, [4]
+
+    def run_all(self, jobs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(self, jobs)
+
+    monkeypatch.setattr(Tally, "run_all", run_all)
+    assert train(*words, "--out", "run").code == 130
+    before = of(seen("run"), "StepDone")
+    assert before
+    assert of(seen("run"), "Looked")
+    monkeypatch.setattr(Tally, "run_all", original)
+    assert q_store("train", "--resume", "run", "--no-control").code == 0
+    told = [of([(e.kind, e.values) for e in History(Path("run")).read()], kind) for kind in ("StepDone", "Looked")]
+    for kind, every in zip(("StepDone", "Looked"), told, strict=True):
+        broken, whole = (
+            [{name: value for name, value in each.items() if name != "seconds"} for each in of(seen(run), kind)]
+            for run in ("run", "whole")
+        )
+        assert broken == whole
+        assert len(every) > len(broken)
+    rows, whole = (RunFolder(Path(run)).metrics() for run in ("run", "whole"))
+    assert rows == whole
+    assert [row["look"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_a_pause_and_a_stop_are_heeded_between_two_steps(train, monkeypatch):
+    original = Control.__call__
+
+    def stops(self, event):
+        if isinstance(event, StepDone) and event.step == 2:
+            self._wanted = "stop"
+        original(self, event)
+
+    monkeypatch.setattr(Control, "__call__", stops)
+    answer = train("--backend", "ionq", "--recipe", "spsa", "--circuits", 100, "--out", "run")
+    assert answer.code == 130
+    events = seen("run")
+    assert [each["step"] for each in of(events, "StepDone")] == [1, 2]
+    assert of(events, "ProcessEnded")[-1]["status"] == "stopped"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,12 +33,16 @@ ALONE = PoolSettings()
 
 @dataclass(frozen=True)
 class Far:
-    """What a remote training runs on: who is in the pool, the pool as an executor that counts, what notes events."""
+    """What a remote training runs on: who is in the pool, the pool as an executor that counts, what notes events.
+
+    Those in `listeners` hear the pool while they are there.
+    """
 
     crew: Crew
     tally: Tally
     sink: Sink
     caps: Caps | None = None
+    listeners: list[Sink] = field(default_factory=list)
 
 
 @contextmanager
@@ -58,6 +62,7 @@ def connected(
         recorded(folder, config, request.name, request.seed, stake) as record,
     ):
         folder.write_config(config)
+        listeners: list[Sink] = []
         pool = Pool(
             found.members,
             record.store,
@@ -65,13 +70,24 @@ def connected(
             settings=_settings(request, options),
             budget=_caps(request, options),
             first_job=record.first_job,
-            sinks=[_said(console), watching.history],
+            sinks=[_said(console), watching.history, _relay(listeners)],
         )
         watching.budget(_caps(request, options))
         try:
-            yield Far(found, Tally(pool), record.sink(lambda: pool.next_job), _caps(request, options).get(None))
+            own = record.sink(lambda: pool.next_job)
+            yield Far(found, Tally(pool), own, _caps(request, options).get(None), listeners)
         finally:
             wait(pool.aclose())
+
+
+def _relay(sinks: list[Sink]) -> Sink:
+    """Hands events on to those that are in the list then."""
+
+    def hand_on(event: Event) -> None:
+        for sink in tuple(sinks):
+            sink(event)
+
+    return hand_on
 
 
 def _settings(request: Request, options: Options) -> PoolSettings:

@@ -44,6 +44,9 @@ def show(store: Path | None, name: str, *, as_json: bool) -> None:
     table = _table("backend", [*found.backends, found.run])
     table.add_row("seconds", "", *(f"{found.run.seconds[name]:,.2f}" for name in SHARES))
     console.print(table)
+    if found.stages:
+        console.print()
+        console.print(_table("stage", found.stages))
     steps = [step for step in found.steps if step.steps]
     if steps:
         longest = sorted(steps, key=lambda step: -step.wall / step.steps)[:LONGEST]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -21,6 +22,8 @@ from q_store.events import (
     EarlyStopped,
     EpochDone,
     Event,
+    Looked,
+    RecipeStarted,
     RunFinished,
     RunStarted,
     Sink,
@@ -34,27 +37,48 @@ SPARK = 24
 REFRESH = 8
 """Redraws a second: smooth enough, and below a hundredth of one core."""
 FINISH = "finish"
+LOOK = "look"
+"""Number of a look, in the metrics of a recipe."""
 
 
 class MetricsWriter:
-    """A sink that appends every epoch to the metrics of a run folder.
+    """A sink that appends every epoch to the metrics of a run folder, and every look of a recipe.
 
     A disk that refuses does not stop the training: `complete` writes again what is missing.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+        self._looks: list[dict[str, Any]] = []
 
     def __call__(self, event: Event) -> None:
-        """Write an epoch; a run that goes on from a checkpoint first drops the lines that it is about to repeat."""
-        if isinstance(event, RunStarted):
-            done = event.first_step * event.epochs // max(1, event.steps)
-            rows = [row for row in self._folder.metrics() if row.get("stage") != FINISH and row.get("epoch", 0) <= done]
-            with suppress(StorageError):
-                self._folder.keep_metrics(rows)
-        if isinstance(event, EpochDone):
-            with suppress(StorageError):
-                self._folder.append_metrics(asdict(event))
+        """Write an epoch or a look; what a run that goes on is about to repeat is dropped first."""
+        match event:
+            case RunStarted():
+                done = event.first_step * event.epochs // max(1, event.steps)
+                self._keep(lambda row: LOOK in row or row.get("stage") == FINISH or row.get("epoch", 0) <= done)
+            case StageStarted(stage=stage) if stage == FINISH:
+                self._keep(lambda row: row.get("stage") != FINISH)
+            case RecipeStarted():
+                self._keep(lambda row: LOOK not in row)
+            case EpochDone():
+                self._append(asdict(event))
+            case Looked():
+                self._looks.append({LOOK: len(self._looks) + 1, **asdict(event)})
+                self._append(self._looks[-1])
+            case _:
+                pass
+
+    def _keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        rows = self._folder.metrics()
+        kept = [row for row in rows if wanted(row)]
+        with suppress(StorageError):
+            if kept != rows:
+                self._folder.keep_metrics(kept)
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with suppress(StorageError):
+            self._folder.append_metrics(row)
 
     def complete(self, history: Iterable[EpochDone]) -> None:
         """Make the file agree with the whole `history`, where the disk refused a line or a resumed run had no more.
@@ -64,6 +88,13 @@ class MetricsWriter:
         rows = [asdict(record) for record in history]
         if self._folder.metrics() != rows:
             self._folder.keep_metrics(rows)
+
+    def complete_looks(self) -> None:
+        """The same for the looks that were told."""
+        rows = self._folder.metrics()
+        whole = [*(row for row in rows if LOOK not in row), *self._looks]
+        if rows != whole:
+            self._folder.keep_metrics(whole)
 
 
 class Progress:

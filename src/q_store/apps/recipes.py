@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from q_store.apps.assemble import Assembly
 from q_store.apps.caps import line as caps_line
 from q_store.apps.clock import Clock
 from q_store.apps.measure import measure
-from q_store.apps.progress import busy, plain
+from q_store.apps.progress import MetricsWriter, busy, plain
+from q_store.apps.recipe_display import shown
 from q_store.apps.request import Request
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CHECKPOINTS, RunFolder
 from q_store.apps.tally import Tally
 from q_store.errors import BudgetError
+from q_store.events import Announcer, RecipeChosen, Sink
 from q_store.models.metrics import wilson_interval
 from q_store.models.model import Model
 from q_store.models.trained import Trained
@@ -26,7 +28,6 @@ from q_store.training.checkpoint import CheckpointFile
 from q_store.training.recipes import (
     AUTO,
     Choice,
-    Point,
     RecipeResult,
     Refine,
     Regress,
@@ -42,21 +43,25 @@ from q_store.training.rows import Rows
 
 if TYPE_CHECKING:  # it loads SciPy
     from q_store.apps.far import Far
+    from q_store.apps.watching import Watching
 
 LOCAL_CHECKPOINT = "local.npz"
 """Of exact training on this machine; what was bought is replayed from the store."""
 SHOTS = 1_000
 """A circuit, where neither the command nor the model says."""
+CURRENCY = "USD"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe about to run: its task, the choice, and who runs the jobs."""
+    """A recipe about to run: what was asked for, its task, the choice, who runs the jobs, and who hears the pool."""
 
+    asked: str
     task: Task
     choice: Choice
     sites: Sites
     tally: Tally | None = None
+    listeners: list[Sink] = field(default_factory=list)
 
     @property
     def remote(self) -> bool:
@@ -76,21 +81,21 @@ class Run:
         return least + recipe.validation(replace(task, circuits=max(least, 1))) + task.end
 
 
-def prepared(folder: RunFolder, request: Request, parts: Assembly, console: Console, far: Far | None) -> Run:
+def prepared(folder: RunFolder, request: Request, parts: Assembly, far: Far | None) -> Run:
     """The recipe that is asked for, its task and sites. Raises ConfigError for options that do not go with it."""
-    task = _task(folder, request, parts, console, remote=far is not None)
+    task = _task(folder, request, parts, remote=far is not None)
     sites = Sites(pool=far.tally if far else parts.meter, local=parts.meter)
-    tally = far.tally if far else None
+    tally, listeners = (far.tally, far.listeners) if far else (None, [])
     pool = tally.capabilities if tally else None
     if request.recipe == AUTO:
-        return Run(task, choose(task, parts.meter.capabilities, pool), sites, tally)
+        return Run(str(request.recipe), task, choose(task, parts.meter.capabilities, pool), sites, tally, listeners)
     recipe = named(str(request.recipe))
     if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
         recipe = replace(recipe, base=Regress())
-    return Run(task, chosen(recipe, task, "asked for"), sites, tally)
+    return Run(str(request.recipe), task, chosen(recipe, task, "asked for"), sites, tally, listeners)
 
 
-def announced(run: Run, caps: Caps | None, each: float | None, console: Console) -> None:
+def announced(run: Run, caps: Caps | None, each: float | None, console: Console, tell: Sink) -> None:
     """Say what is going to happen, before it does. Raises BudgetError where the budget is too small for it.
 
     Args:
@@ -98,15 +103,17 @@ def announced(run: Run, caps: Caps | None, each: float | None, console: Console)
         caps: of the run; None: none.
         each: money a circuit, as far as it is known.
         console: where it is said.
+        tell: hears it too.
     """
     choice = run.choice
     training, validation, test = choice.circuits
+    tell(_chosen(run, None if each is None or not run.remote else each * run.total))
     where = "circuits" if run.remote else "circuits, simulated on this machine"
     plain(console, f"recipe {choice.sentence}")
     plain(
         console,
         f"at most {run.total:,} {where}: {training:,} for training, {validation:,} for validation, {test:,} for the "
-        f"test" + ("" if each is None or not run.remote else f"; about {each * run.total:,.2f} USD"),
+        f"test" + ("" if each is None or not run.remote else f"; about {each * run.total:,.2f} {CURRENCY}"),
     )
     if choice.expected is None:
         plain(console, "expected accuracy: not measured with so few circuits, see docs/recipes.md")
@@ -118,6 +125,13 @@ def announced(run: Run, caps: Caps | None, each: float | None, console: Console)
         )
     if caps is not None and run.remote:
         _require(run, caps, each)
+
+
+def _chosen(run: Run, price: float | None) -> RecipeChosen:
+    choice, found = run.choice, run.choice.expected
+    accuracy, circuits = (None, None) if found is None else (found.accuracy, found.circuits)
+    currency = "" if price is None else CURRENCY
+    return RecipeChosen(choice.recipe.name, run.asked, choice.reason, accuracy, circuits, price, currency)
 
 
 def _require(run: Run, caps: Caps, each: float | None) -> None:
@@ -141,14 +155,24 @@ def _require(run: Run, caps: Caps, each: float | None) -> None:
 
 
 def trained(
-    run: Run, folder: RunFolder, request: Request, parts: Assembly, clock: Clock, *, control: bool, console: Console
+    run: Run,
+    folder: RunFolder,
+    request: Request,
+    parts: Assembly,
+    clock: Clock,
+    *,
+    control: bool,
+    console: Console,
+    watching: Watching,
 ) -> dict[str, Any]:
     """Run the recipe, save the model, and return what result.json holds."""
-    with busy(console, f"{run.choice.recipe.name}: training"), clock.stage("train"):
-        found = drive_sites(run.choice.recipe.plan(run.task), run.sites)
+    metrics = MetricsWriter(folder)
+    with clock.stage("train"), shown(console, request.model, run.listeners) as sinks:
+        task = replace(run.task, tell=Announcer([metrics, *sinks, *watching.sinks]))
+        found = drive_sites(run.choice.recipe.plan(task), watching.heeding(run.sites))
     model = _model(found, parts)
     model.save(folder.model)
-    folder.keep_metrics([_row(number, point) for number, point in enumerate(found.curve, 1)])
+    metrics.complete_looks()
     with busy(console, "measuring" + (" and training the classical control" if control else "")):
         result = measure(folder, replace(parts, model=model), request, clock, None, control=control)
     remote = _remote(run.tally, run, request, found) if run.tally else None
@@ -176,7 +200,7 @@ def figures(run: Run, found: RecipeResult) -> dict[str, Any]:
     }
 
 
-def _task(folder: RunFolder, request: Request, parts: Assembly, console: Console, *, remote: bool) -> Task:
+def _task(folder: RunFolder, request: Request, parts: Assembly, *, remote: bool) -> Task:
     model = parts.model
     objective = model.objective_for(parts.data.n_classes)
     rows = {}
@@ -184,11 +208,6 @@ def _task(folder: RunFolder, request: Request, parts: Assembly, console: Console
         encoded, y = parts.part(name)
         rows[name] = Rows.of(encoded.z, y, objective, name)
     exact = remote and request.place.exact
-
-    def watch(point: Point) -> None:
-        seen = "held-out training rows" if point.bought is None else f"the {point.bought:,} bought training rows"
-        plain(console, f"{point.circuits:,} circuits  {100 * point.accuracy:.1f} % of {seen}")
-
     return Task(
         objective,
         rows["train"],
@@ -200,7 +219,6 @@ def _task(folder: RunFolder, request: Request, parts: Assembly, console: Console
         accuracy=request.accuracy,
         seed=request.seed,
         checkpoints=CheckpointFile(folder.path / CHECKPOINTS / LOCAL_CHECKPOINT),
-        watch=watch,
     )
 
 
@@ -216,16 +234,6 @@ def _model(found: RecipeResult, parts: Assembly) -> Model:
     classes = np.arange(parts.data.n_classes)
     model.adopt(Trained(parts.encoded["train"].feature_map, objective, found.parameters.copy(), classes))
     return model
-
-
-def _row(number: int, point: Point) -> dict[str, Any]:
-    return {
-        "epoch": number,
-        "validation_accuracy": point.accuracy,
-        "circuits": point.circuits,
-        "shots": point.shots,
-        "cost": point.cost,
-    }
 
 
 def _remote(tally: Tally, run: Run, request: Request, found: RecipeResult) -> dict[str, Any]:

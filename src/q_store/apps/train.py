@@ -283,15 +283,17 @@ def _by_recipe(
     from q_store.apps import recipes
     from q_store.apps.outlook import accept, price_of_one
 
-    run = recipes.prepared(folder, request, parts, console, far)
-    run = replace(run, sites=watching.heeding(run.sites))
+    run = recipes.prepared(folder, request, parts, far)
     each = None if far is None else price_of_one(far.crew, parts.model.circuit, run.task.shots)
     caps = None if far is None else far.caps
-    recipes.announced(run, caps, each, console)
+    recipes.announced(run, caps, each, console, watching.history)
     if far is not None:
         accept(request.place, run.total, each, yes=options.yes)
     folder.write_config({**folder.config, "request": request.config(), "resolved": parts.resolved()})
-    folder.write_result(recipes.trained(run, folder, request, parts, clock, control=options.control, console=console))
+    result = recipes.trained(
+        run, folder, request, parts, clock, control=options.control, console=console, watching=watching
+    )
+    folder.write_result(result)
 
 
 def _check_data(config: dict[str, Any], parts: Assembly, folder: RunFolder) -> None:

@@ -27,6 +27,8 @@ from q_store.events.pool import (
     PoolPaused,
     PoolResumed,
 )
+from q_store.events.recipes import Looked, RecipeChosen, RecipeStarted
+from q_store.events.run import RunDescribed, RunMeasured
 from q_store.events.training import (
     CheckpointSaved,
     CircuitChosen,
@@ -63,14 +65,19 @@ __all__ = [
     "JobMoved",
     "JobSum",
     "JobsRun",
+    "Looked",
     "MemberChanged",
     "PoolBought",
     "PoolPaused",
     "PoolResumed",
     "ProcessEnded",
     "ProcessStarted",
+    "RecipeChosen",
+    "RecipeStarted",
+    "RunDescribed",
     "RunFinished",
     "RunHeld",
+    "RunMeasured",
     "RunReleased",
     "RunStarted",
     "RunStopped",

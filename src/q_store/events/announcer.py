@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 
 from q_store.errors import StorageError, StoreError
 from q_store.events.pool import PoolEvent
+from q_store.events.recipes import RecipeEvent
+from q_store.events.run import RunEvent
 from q_store.events.training import TrainingEvent
 
-Event = TrainingEvent | PoolEvent
+Event = TrainingEvent | RecipeEvent | PoolEvent | RunEvent
 Sink = Callable[[Event], None]
 
 

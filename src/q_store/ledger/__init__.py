@@ -24,11 +24,12 @@ of its steps and of its backends (with this machine as one) as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from q_store.ledger.lives import chain, life, lives_of, local, offsets, spans_of
-from q_store.ledger.moments import Cell, sweep, waits_of, windows_of
+from q_store.ledger.moments import Cell, sweep, waits_of
 from q_store.ledger.parts import AFTER, BEFORE, HERE, SHARES, Ledger, Life, Part, Span, Sum, Told
+from q_store.ledger.windows import Window, windows_of
 
 __all__ = [
     "AFTER",
@@ -65,7 +66,20 @@ def ledger(entries: Iterable[Told]) -> Ledger:
     steps = [Part(own.name, _by_share(cell), own.begin, own.steps) for own, cell in zip(windows, cells, strict=True)]
     whole = {share: math.fsum(own[share] for own in backends.values()) for share in SHARES}
     names = sorted(backends, key=lambda name: (name == HERE, name))
-    return Ledger(Part("run", whole), [Part(name, backends[name]) for name in names], steps, sums)
+    parts = [Part(name, backends[name]) for name in names]
+    return Ledger(Part("run", whole), parts, steps, sums, _stages(windows, cells))
+
+
+def _stages(windows: Sequence[Window], cells: Sequence[Cell]) -> list[Part]:
+    """Of a recipe, in the order in which they came first."""
+    found: dict[str, Part] = {}
+    for window, cell in zip(windows, cells, strict=True):
+        if window.stage:
+            before = found.get(window.stage, Part(window.stage, {}))
+            own = _by_share(cell)
+            seconds = {share: before.seconds.get(share, 0.0) + own[share] for share in SHARES}
+            found[window.stage] = Part(window.stage, seconds, steps=before.steps + window.steps)
+    return list(found.values())
 
 
 def _by_share(cell: Cell) -> dict[str, float]:

@@ -1,51 +1,15 @@
-"""The moments of a run, shared out: windows of steps, who is on the way in each, and whether circuits wait."""
+"""The moments of a run, shared out: who is on the way in each window, and whether circuits wait."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from q_store.ledger.parts import AFTER, BEFORE, HERE, Span, Told
+from q_store.ledger.parts import HERE, Span, Told
+from q_store.ledger.windows import Window
 
 Cell = dict[tuple[str, str], float]
 """Seconds by backend and share."""
-
-
-class Window(NamedTuple):
-    """A step, several quick ones, or what is between them."""
-
-    name: str
-    begin: float
-    end: float
-    steps: int = 0
-
-
-def windows_of(told: Sequence[Told]) -> list[Window]:
-    """The windows, one behind the other; processes apart."""
-    windows: list[Window] = []
-    begin: float | None = None
-    last, stage, number = 0.0, "", 0
-    for each in told:
-        if begin is None or each.kind == "ProcessStarted":
-            if begin is not None and last > begin:
-                windows.append(Window(AFTER, begin, last))
-            begin = last = each.time
-        last = max(each.time, last)
-        if each.kind == "RunStarted":
-            number, stage = int(each.values.get("first_step", 0)), ""
-            if last > begin:
-                windows.append(Window(BEFORE, begin, last))
-            begin = last
-        if each.kind == "StageStarted" and each.values["stage"] == "finish":
-            number, stage = 0, "finish "
-        if each.kind == "StepDone":
-            step = int(each.values["step"])
-            windows.append(Window(f"{stage}{step}", begin, last, max(1, step - number)))
-            begin, number = last, step
-    if begin is not None and last > begin:
-        windows.append(Window(AFTER, begin, last))
-    return windows
 
 
 def waits_of(told: Sequence[Told]) -> list[Span]:

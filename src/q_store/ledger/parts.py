@@ -65,8 +65,8 @@ class Part:
     """A piece of a run.
 
     Attributes:
-        name: of the backend, or the number of the step. seconds: of each of `SHARES`.
-        began: seconds since 1970; None for a backend. steps: how many; quick ones are told some at a time.
+        name: of the backend, the number of the step, or the stage of a recipe. seconds: of each of `SHARES`.
+        began: seconds since 1970; None for a backend and a stage. steps: how many; quick ones are told some at a time.
     """
 
     name: str
@@ -99,13 +99,14 @@ class Ledger:
     """Of a run: the whole, by backend, by step, and sums of jobs.
 
     Steps are named by their numbers (of several the last), `finish 3` in the stage of that name; `before` the first and
-    `after` the last.
+    `after` the last. The stages of a recipe have what they took in all, steps included; other trainings have none.
     """
 
     run: Part
     backends: Sequence[Part]
     steps: Sequence[Part]
     jobs: Sequence[Sum]
+    stages: Sequence[Part] = ()
 
     def body(self, *, steps: bool = False) -> dict[str, Any]:
         """As JSON."""
@@ -119,6 +120,8 @@ class Ledger:
             each.member: {**{name: getattr(each, name) for name in _COUNTS}, **_rounded(each.seconds)}
             for each in self.jobs
         }
+        if self.stages:
+            body["stages"] = {each.name: {"steps": each.steps, **part(each)} for each in self.stages}
         if steps:
             about = [{"step": each.name, "steps": each.steps, "began": each.began} for each in self.steps]
             body["steps"] = [{**one, **part(each)} for one, each in zip(about, self.steps, strict=True)]

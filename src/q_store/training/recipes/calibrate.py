@@ -21,7 +21,7 @@ from q_store.jobs import Steps
 from q_store.training.objective import Objective
 from q_store.training.readout import LinearReadout
 from q_store.training.recipes.angles import ANGLES, Turning
-from q_store.training.recipes.book import Book, score
+from q_store.training.recipes.book import BUYING, FITTING, LOCALLY, Book, score
 from q_store.training.recipes.exact import trained, validated
 from q_store.training.recipes.maps import Choice, Map, chosen, fitted
 from q_store.training.recipes.regress import regression
@@ -82,11 +82,15 @@ class Calibrate:
             )
         objective, book = linear(task.objective), Book(task)
         own = replace(task, objective=objective)
+        book.open(self, objective)
+        book.stage(LOCALLY)
         found = yield from book.near(trained(own))
         ideal = validated(found)
         how, matrix, vector = yield from self._calibrated(own, book, found.parameters)
         seen = yield from book.accuracy(objective, vector, task.held_out, VALIDATION)
+        book.seen(seen)
         tested = yield from book.test(objective, vector)
+        book.close(found.epochs)
         return RecipeResult(
             NAME, objective, vector, tuple(book.curve), book.reached, tested, seen, book.spent,
             "trained locally, calibrated and validated remotely",
@@ -100,9 +104,11 @@ class Calibrate:
         for number, end in enumerate(self._sizes(task)):
             rows = order[len(far) : end]
             data = None if task.train.data is None else task.train.data[rows]
+            book.stage(BUYING)
             ideal = yield from book.near(objective.values(trained, data))
             found, _ = yield from book.measured(objective, trained[:n], data, TRAINING, number)
             exact, far = np.concatenate([exact, ideal]), np.concatenate([far, found])
+            book.stage(FITTING)
             step = _Step(task, book, trained, exact, far, order)
             choice = yield from step.chosen(self.maps)
             matrix, vector = yield from step.vector(choice, undo=False)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from q_store.errors import ConfigError
 from q_store.jobs import Capabilities, Job, Output, Steps
-from q_store.training.recipes.book import Book
+from q_store.training.recipes.book import LOCALLY, Book, inside
 from q_store.training.recipes.task import RecipeResult, Task
 from q_store.training.state import TrainingResult
 from q_store.training.trainer import Trainer
@@ -39,10 +39,13 @@ class Exact:
     def plan(self, task: Task) -> Steps[RecipeResult]:
         """The recipe."""
         book = Book(task)
+        book.open(self, task.objective)
+        book.stage(LOCALLY)
         found = yield from book.near(trained(task))
         own = validated(found)
         book.note(own)
         tested = yield from book.test(task.objective, found.parameters)
+        book.close(found.epochs)
         return RecipeResult(
             NAME, task.objective, found.parameters, tuple(book.curve), book.reached, tested, own, book.spent,
             "trained and validated locally, on an exact simulation", {"epochs": found.epochs, "reason": found.reason},
@@ -54,7 +57,9 @@ def trained(task: Task) -> Steps[TrainingResult]:
     if task.settings.shots is not None or task.settings.gradient != "adjoint":
         got = f"gradient={task.settings.gradient!r}, shots={task.settings.shots}"
         raise ConfigError(f"expected exact settings to train locally with, got {got}; leave both at their defaults")
-    trainer = Trainer(task.objective, task.settings.replaced(seed=task.seed), _NOWHERE, checkpoints=task.checkpoints)
+    settings, told = task.settings.replaced(seed=task.seed), inside(task)
+    sinks = [told] if told else ()
+    trainer = Trainer(task.objective, settings, _NOWHERE, sinks=sinks, checkpoints=task.checkpoints)
     train, held_out = ((rows.data, rows.targets) for rows in (task.train, task.held_out))
     return (yield from trainer.plan(train, held_out, resume=True).steps())
 

@@ -22,7 +22,7 @@ from q_store.jobs import Steps
 from q_store.training.finish import minimise
 from q_store.training.objective import Objective
 from q_store.training.optimisers import Adam
-from q_store.training.recipes.book import Book
+from q_store.training.recipes.book import REFINING, Book, inside
 from q_store.training.recipes.spsa import WHERE, batch, looks, step_seed
 from q_store.training.recipes.task import VALIDATION, Array, Reals, Recipe, RecipeResult, Task
 from q_store.training.schedules import cosine
@@ -97,14 +97,17 @@ class Refine:
                 f"expected at least {self.least(task)} circuits to refine with, got {task.circuits}; give more"
             )
         book, began = Book(task), None
+        book.open(self, task.objective, self._steps(task))
         objective, vector, before = task.objective, task.objective.initial(task.seed), 0.0
         if self.base is not None:
-            began = yield from self.base.plan(replace(task, circuits=None, accuracy=None, test=None))
+            alone = replace(task, circuits=None, accuracy=None, test=None, tell=inside(task))
+            began = yield from self.base.plan(alone)
             objective, vector, before = began.objective, began.parameters.copy(), began.validation or 0.0
             book.spent, book.curve = began.spent, list(began.curve)
         own = replace(task, objective=objective, shots=self.shots or task.shots)
         vector, best = yield from self._refined(own, book, vector, before)
         tested = yield from book.test(objective, vector)
+        book.close()
         where = WHERE if began is None else f"{began.where}; then refined remotely"
         return RecipeResult(
             self.name, objective, vector, tuple(book.curve), book.reached, tested, best, book.spent,
@@ -115,19 +118,24 @@ class Refine:
     def _refined(self, task: Task, book: Book, vector: Reals, before: float) -> Steps[tuple[Reals, float]]:
         """The vector of the best look and its accuracy; `before` is that of the vector given."""
         objective, steps, n = task.objective, self._steps(task), task.objective.circuit.n_params
-        adam, rates = Adam(beta2=0.99), np.full(n, self.rate or (0.03 if self.base is None else 0.01))
+        adam, rate = Adam(beta2=0.99), self.rate or (0.03 if self.base is None else 0.01)
         state, marks = adam.start(n), looks(steps, self.looks)
         penalty = (0.01 if self.base is None else 0.1) if self.penalty is None else self.penalty
         seen = _Window(objective, self.window, penalty, vector[n:].copy())
         estimator: GradientEstimator = SPSA(self.perturbation) if self.method == "spsa" else RandomShift()
         best = vector.copy(), before
         for step in range(steps):
+            book.stage(REFINING)
             data, targets = task.train.take(batch(task, step, self.batch))
             problem = _problem(objective, vector, data, targets)
             asked = replace(problem, shots=task.shots, seed=step_seed(task.seed, step))
             found: GradientEstimate = yield from book.far(estimator.estimate(asked))
             seen.add(found.values, targets)
-            adam.step(vector[:n], found.gradient, rates * cosine(step / steps), state)
+            now = rate * cosine(step / steps)
+            if task.tell:
+                about = _loss(objective, vector, found.values, targets), found.gradient, found.variance
+                book.step(step, *about, rate=now, rows=1 if data is None else len(data), shots=task.shots)
+            adam.step(vector[:n], found.gradient, np.full(n, now), state)
             if (step + 1) % self.every == 0 and seen.enough:
                 vector[n:] = seen.fitted(vector[n:])
             if step + 1 in marks:
@@ -149,6 +157,12 @@ def _problem(objective: Objective, vector: Reals, data: Array | None, targets: A
         return objective.readout.pull_back(values, weights, d_outputs)[0]
 
     return Problem(objective.circuit, objective.measured, vector[:n].copy(), data, pullback)
+
+
+def _loss(objective: Objective, vector: Reals, values: Array, targets: Array | None) -> float:
+    """Of the rows of a step, by what was measured of them."""
+    outputs = objective.readout.outputs(values, vector[objective.circuit.n_params :])
+    return objective.loss.value_and_gradient(outputs, targets)[0]
 
 
 class _Window:

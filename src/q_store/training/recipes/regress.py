@@ -22,7 +22,7 @@ from q_store.errors import ConfigError
 from q_store.jobs import Steps
 from q_store.training.objective import Objective
 from q_store.training.readout import LinearReadout
-from q_store.training.recipes.book import Book
+from q_store.training.recipes.book import BOUGHT, BUYING, FITTING, HELD_OUT, Book
 from q_store.training.recipes.response import Response, learned
 from q_store.training.recipes.task import TRAINING, VALIDATION, Array, Reals, RecipeResult, Task, in_turn
 from q_store.training.refit import refit
@@ -31,7 +31,6 @@ from q_store.training.rows import Rows
 NAME = "regress"
 DIRECT, RESPONSE = "direct", "response"
 FITS = (DIRECT, RESPONSE)
-BOUGHT, HELD_OUT = "bought", "held_out"
 FOLDS = 5
 LEAST = 20
 FIRST, GROWTH = 40, 1.25
@@ -92,12 +91,15 @@ class Regress:
     def plan(self, task: Task) -> Steps[RecipeResult]:
         """The recipe."""
         objective, theta = self._measured(task)
-        book, order = Book(task), in_turn(task.train, task.seed)
+        book, order, sizes = Book(task), in_turn(task.train, task.seed), list(self._sizes(task))
+        book.open(self, objective)
         data, values, fitted, own = order[:0], np.zeros((0, objective.measured.size)), None, None
-        for number, end in enumerate(self._sizes(task)):
+        for number, end in enumerate(sizes):
+            book.stage(BUYING)
             more = order[len(data) : end]
             found, _ = yield from book.measured(objective, theta, _taken(task.train, more), TRAINING, number)
             data, values = np.concatenate([data, more]), np.concatenate([values, found])
+            book.stage(FITTING)
             fitted = fit(self, task, objective, data, values)
             if self.look == HELD_OUT:
                 vector = np.concatenate([theta, fitted.weights])
@@ -111,7 +113,9 @@ class Regress:
         vector = np.concatenate([theta, fitted.weights])
         if own is None:
             own = yield from book.accuracy(objective, vector, task.held_out, VALIDATION)
+            book.seen(own)
         tested = yield from book.test(objective, vector)
+        book.close()
         return RecipeResult(
             NAME, objective, vector, tuple(book.curve), book.reached, tested, own, book.spent,
             "the readout trained here on features measured remotely by a fixed circuit, validated remotely"

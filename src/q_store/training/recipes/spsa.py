@@ -20,7 +20,7 @@ from q_store.gradients.spsa import SPSA
 from q_store.jobs import Steps
 from q_store.training.objective import Objective
 from q_store.training.optimisers import Adam
-from q_store.training.recipes.book import Book
+from q_store.training.recipes.book import STEPPING, Book
 from q_store.training.recipes.task import VALIDATION, Reals, RecipeResult, Task
 from q_store.training.schedules import cosine
 
@@ -81,6 +81,7 @@ class Spsa:
         objective, book = task.objective, Book(task)
         vector = yield from self._trained(task, book)
         tested = yield from book.test(objective, vector)
+        book.close()
         own = book.curve[-1].accuracy if book.curve else None
         return RecipeResult(
             self.name, objective, vector, tuple(book.curve), book.reached, tested, own, book.spent, WHERE,
@@ -93,6 +94,7 @@ class Spsa:
             raise ConfigError(
                 f"expected at least {self._each(task)} circuits, one step, got {task.circuits}; give more"
             )
+        book.open(self, objective, steps)
         vector, n = objective.initial(task.seed), objective.circuit.n_params
         vector[:n] = np.random.default_rng([task.seed, 77]).normal(0.0, self.scale, n)
         adam = Adam(beta2=self.beta2)
@@ -100,12 +102,16 @@ class Spsa:
         estimator: GradientEstimator = SPSA(self.perturbation)
         marks, shown = looks(steps, self.looks), vector.copy()
         for step in range(steps):
+            book.stage(STEPPING)
             rows = batch(task, step, self.batch)
             found = yield from book.far(
                 objective.evaluate(
                     vector, *task.train.take(rows), estimator, shots=task.shots, seed=step_seed(task.seed, step)
                 )
             )
+            if task.tell:
+                about = found.loss, found.gradient, found.variance
+                book.step(step, *about, rate=self._rate(step / steps), rows=len(rows), shots=task.shots)
             adam.step(vector, found.gradient, self.rates(objective, step / steps), state)
             shown += self._weight(step) * (vector - shown)
             if step + 1 in marks:
@@ -121,7 +127,11 @@ class Spsa:
     def rates(self, objective: Objective, progress: float) -> Reals:
         """[N], of each entry of the vector."""
         is_readout = np.arange(objective.size) >= objective.circuit.n_params
-        return np.where(is_readout, self.readout_rate * cosine(progress), self.rate / (1 + DECAY * progress))
+        return np.where(is_readout, self.readout_rate * cosine(progress), self._rate(progress))
+
+    def _rate(self, progress: float) -> float:
+        """Of the circuit."""
+        return self.rate / (1 + DECAY * progress)
 
 
 def looks(steps: int, number: int) -> frozenset[int]:

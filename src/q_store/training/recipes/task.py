@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.errors import ConfigError
+from q_store.events import Announcer
 from q_store.intervals import wilson
 from q_store.jobs import Steps
 from q_store.training.checkpoint import CheckpointFile
@@ -56,13 +57,6 @@ class Point:
         return wilson(self.accuracy, self.bought, SURE)[0]
 
 
-Watch = Callable[[Point], None]
-
-
-def _blind(point: Point) -> None:
-    del point
-
-
 @dataclass(frozen=True, eq=False)
 class Task:
     """A classifier to train.
@@ -77,7 +71,7 @@ class Task:
         accuracy: training ends when two successive looks see it; None: it takes all its circuits.
         seed: of all that is random.
         checkpoints: of exact training on this machine; None for none.
-        watch: is told every look.
+        tell: receives events, see `q_store.events.recipes`; `Announcer([sink, ...])`.
 
     Raises:
         ConfigError: for circuits below 1, or an accuracy that is not between 0 and 1.
@@ -93,7 +87,7 @@ class Task:
     accuracy: float | None = None
     seed: int = 0
     checkpoints: CheckpointFile | None = None
-    watch: Watch = _blind
+    tell: Announcer = field(default_factory=Announcer)
 
     def __post_init__(self) -> None:
         if self.circuits is not None and self.circuits < 1:
