@@ -15,7 +15,8 @@ from pages import Page, change, page
 from q_store.apps import compare
 from q_store.apps.again import command
 from q_store.apps.machine import COMPUTING, machine
-from q_store.events import ProcessEnded
+from q_store.apps.reading import read
+from q_store.events import Looked, ProcessEnded, ProcessStarted, RecipeStarted
 from q_store.intervals import difference, paired_difference
 from q_store.models.metrics import wilson_interval
 
@@ -353,3 +354,62 @@ def test_a_run_says_what_it_ran_on(trained):
     assert recorded == machine()
     assert set(recorded["versions"]) == {"python", *COMPUTING}
     assert recorded["cores"] >= 1
+
+
+# ------------------------------------------------------------------------------------------------------------- recipes
+
+
+LOOKS = [(100, 0.4), (200, 0.55), (300, 0.7)]
+
+
+@pytest.fixture
+def recipe(run):
+    """The run as one of a recipe that looked three times, by this q-store, which tells so, or by an earlier one."""
+    config = json.loads((run / "config.json").read_text())
+    change(run / "config.json", request={**config["request"], "recipe": "regress"})
+
+    def told(how):
+        (run / "events.jsonl").unlink()
+        if how == "events":
+            (run / "metrics.jsonl").unlink()
+            looks = [Looked(circuits, 9, 0.0, share, 50, "held_out", share) for circuits, share in LOOKS]
+            begun = RecipeStarted("regress", 1, 1, 60, 15, 300, 0, 30)
+            write(run, ProcessStarted("0.1.0"), begun, Looked(7, 9, 0.0, 0.9, 50, "held_out", 0.9), begun, *looks)
+        elif how == "metrics":
+            rows = [{"look": 1, "circuits": c, "accuracy": share, "on": "held_out"} for c, share in LOOKS]
+            (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            rows = [{"epoch": 1, "circuits": c, "validation_accuracy": share} for c, share in LOOKS]
+            (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return run
+
+    return told
+
+
+@pytest.mark.parametrize("how", ["events", "metrics", "epochs"])
+def test_a_recipe_has_a_curve_over_the_circuits_it_bought(recipe, q_store, how):
+    folder = recipe(how)
+    found = read(folder)
+    assert next(iter(found.looks.values())) == LOOKS
+    assert q_store("report", folder).code == 0
+    picture = (folder / "report-charts" / "circuits.svg").read_text(encoding="utf-8")
+    assert "Accuracy by circuits of training" in picture
+    assert "last 70 %" in picture
+    assert not (folder / "report-charts" / "validation.svg").exists()
+
+
+def test_recipes_are_compared_over_circuits_and_others_over_epochs(recipe, trained, q_store, tmp_path):
+    folder = recipe("metrics")
+    assert q_store("compare", folder, trained, "--out", tmp_path / "both.html").code == 0
+    told = page(tmp_path / "both.html").text
+    assert "Accuracy by circuits of training" in told
+    assert "Validation accuracy" in told
+    assert q_store("compare", trained, trained, "--out", tmp_path / "local.html").code == 0
+    assert "Accuracy by circuits" not in page(tmp_path / "local.html").text
+
+
+def test_a_training_far_away_has_the_curve_too(run, q_store):
+    config = json.loads((run / "config.json").read_text())
+    change(run / "config.json", request={**config["request"], "backend": "ionq"})
+    assert q_store("report", run).code == 0
+    assert "a look: last" in (run / "report-charts" / "circuits.svg").read_text(encoding="utf-8")

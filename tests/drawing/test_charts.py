@@ -97,3 +97,18 @@ def test_text_is_escaped_and_clean():
     assert "<script>" not in picture
     assert parsed(picture).find(f"{SVG}text").text == "<b>&\ufffd\ufffd"
     picture.encode()
+
+
+def test_names_that_need_room_go_below_each_other_and_push_the_picture_down():
+    few, many = (charts.lines("a", [Series(f"a run named {k}", [(0, 1.0)]) for k in range(n)], "x") for n in (2, 4))
+    rows = {float(each.get("y")) for each in parsed(many).iter(f"{SVG}text") if each.text.startswith("a run named")}
+    assert len(rows) == 2
+    assert float(parsed(many).get("height")) == float(parsed(few).get("height")) + max(rows) - min(rows)
+    first = [float(p.get("cy")) for p in parsed(many).iter(f"{SVG}circle")]
+    assert min(first) > max(rows)
+
+
+def test_the_last_number_below_stays_within_the_picture():
+    picture = parsed(charts.lines("a", [Series("a", [(0, 1.0), (1_000_000, 2.0)])], "circuits"))
+    last = [each for each in picture.iter(f"{SVG}text") if each.text == "1,000,000"]
+    assert float(last[0].get("x")) + 3.5 * len("1,000,000") < charts.WIDTH

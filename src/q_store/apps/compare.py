@@ -16,6 +16,7 @@ from rich.text import Text
 
 from q_store.apps.again import address
 from q_store.apps.pages import save
+from q_store.apps.pictures import HELD_OUT, by_circuits, percent
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.reading import Reading, read
 from q_store.apps.request import FASHION
@@ -33,7 +34,7 @@ KEYS = (
 )  # fmt: skip
 """Of each object that `compare --json` prints."""
 TITLES = ("run", "test, % (95 %)", "control, %", "parameters", "2-qubit", "circuits", "time")
-FEW = 3
+FEW = 4
 """Curves in one picture."""
 PAIRED = "Intervals of differences are those of pairs (Newcombe 1998, method 10): the models met the same test rows."
 APART = (
@@ -272,12 +273,25 @@ def _pictures(readings: Sequence[Reading], names: Sequence[str], rows: Sequence[
         if row["test_accuracy"] is not None
     ]
     yield intervals("Accuracy on the test part, 95 % intervals", known)
+    told = [(_short(name), run) for name, run in zip(names, readings, strict=True)]
+    trained = [_curve(name, run) for name, run in told if not run.request.get("recipe")]
+    bought = [_bought(name, run) for name, run in told] if any(map(by_circuits, readings)) else []
     for start in range(0, len(readings), FEW):
-        some = list(zip(names[start : start + FEW], readings[start : start + FEW], strict=True))
-        yield lines("Validation accuracy", [_curve(*one) for one in some], "epoch", " %")
+        yield lines("Validation accuracy", trained[start : start + FEW], "epoch", " %")
+        yield lines("Accuracy by circuits of training", bought[start : start + FEW], "circuits", " %")
 
 
 def _curve(name: str, run: Reading) -> Series:
     shares = [row.get("validation_accuracy") for row in run.epochs]
     points = [(k, 100 * y if isinstance(y, int | float) else None) for k, y in enumerate(shares, 1)]
-    return Series(name if len(name) <= 18 else f"{name[:17]}…", points)
+    return Series(name, points)
+
+
+def _bought(name: str, run: Reading) -> Series:
+    """By circuits; on held-out rows where a recipe looked at several."""
+    found = run.looks.get(HELD_OUT) or next(iter(run.looks.values()), [])
+    return Series(name, percent(found))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}…"

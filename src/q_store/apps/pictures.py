@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from q_store.apps.dashboard.curve import Curve
+from q_store.apps.place import HERE
 from q_store.apps.plots import READABLE_CLASSES
-from q_store.apps.reading import Reading
+from q_store.apps.reading import Points, Reading, points
 from q_store.circuits.circuit import Circuit
 from q_store.drawing.charts import Series, grid, intervals, lines, stacks
 from q_store.errors import ConfigError
@@ -15,28 +16,41 @@ from q_store.models import zoo
 from q_store.models.metrics import wilson_interval
 from q_store.models.model import Model
 
-Points = list[tuple[float, float | None]]
+HELD_OUT = "held_out"
+LOOKED = {HELD_OUT: "held-out rows", "bought": "rows that were bought", "": "a look"}
+"""What a recipe looked at."""
 
 
 def charts(run: Reading) -> dict[str, str]:
     """All that there is something to draw for; the names are those of files."""
     steps, epochs = run.view.steps, run.view.epochs
     stepwise = bool(epochs.rows)
-    across = "step" if stepwise else "epoch"
+    across = "step" if stepwise or steps.rows else "epoch"
+    looks = run.request.get("recipe") and not stepwise  # lines of its metrics are looks, not epochs
     loss, held_out, shares = (_epochs(run, name) for name in ("train_loss", "validation_loss", "validation_accuracy"))
-    first = Series("a step", _column(steps, "loss")) if steps.rows else Series("training", loss)
+    first = Series("a step", points(steps, "loss")) if steps.rows else Series("training", loss)
     found = {
         "accuracy": intervals("Accuracy on the test part, 95 % intervals", accuracies(run.result, run.details)),
         "loss": lines("Loss", [first, Series("validation", held_out)], across),
-        "validation": lines("Validation accuracy", [Series("validation", _percent(shares))], across, " %"),
+        "validation": lines(
+            "Validation accuracy", [] if looks else [Series("validation", percent(shares))], across, " %"
+        ),
+        "circuits": lines("Accuracy by circuits of training", by_circuits(run), "circuits", " %"),
         "gradient": lines("Norm of the gradient", [_gradient(steps)], "step"),
-        "learning_rate": lines("Learning rate", [Series("of the circuit", _column(steps, "learning_rate"))], "step"),
-        "shots": lines("Shots of a circuit", [Series("shots", _column(steps, "shots"))], "step"),
-        "depth": lines("Layers of the circuit", [Series("layers", _column(steps, "depth"))], "step"),
+        "learning_rate": lines("Learning rate", [Series("of the circuit", points(steps, "learning_rate"))], "step"),
+        "shots": lines("Shots of a circuit", [Series("shots", points(steps, "shots"))], "step"),
+        "depth": lines("Layers of the circuit", [Series("layers", points(steps, "depth"))], "step"),
         "confusion": _confusion(run),
         "time": _time(run),
     }
     return {name: drawn for name, drawn in found.items() if drawn}
+
+
+def by_circuits(run: Reading) -> list[Series]:
+    """What was reached with how many circuits; nothing where circuits cost nothing."""
+    if not run.request.get("recipe") and run.request.get("backend", HERE.backend) == HERE.backend:
+        return []
+    return [Series(LOOKED.get(on, on), percent(found)) for on, found in run.looks.items()]
 
 
 def accuracies(
@@ -81,27 +95,26 @@ def circuit(run: Reading) -> tuple[Circuit, str]:
 def _epochs(run: Reading, name: str) -> Points:
     """From the events, or without those from the metrics."""
     if run.view.epochs.rows:
-        return _column(run.view.epochs, name)
-    return [(k, _share(row.get(name))) for k, row in enumerate(run.epochs, 1)]
+        return points(run.view.epochs, name)
+    curve = Curve({name: "mean"})
+    for k, row in enumerate(run.epochs, 1):
+        curve.add(k, [_share(row.get(name))])
+    return points(curve, name)
 
 
 def _share(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _column(curve: Curve, name: str) -> Points:
-    k = curve.names.index(name) + 1
-    return [(float(row[0] or 0), row[k]) for row in curve.rows]
-
-
-def _percent(points: Points) -> Points:
-    return [(x, None if y is None else 100 * y) for x, y in points]
+def percent(found: Points) -> Points:
+    """Shares as percentages."""
+    return [(x, None if y is None else 100 * y) for x, y in found]
 
 
 def _gradient(steps: Curve) -> Series:
-    errors = [y for _, y in _column(steps, "gradient_error")]
+    errors = [y for _, y in points(steps, "gradient_error")]
     label = "a step, with its standard error" if any(errors) else "a step"
-    return Series(label, _column(steps, "gradient_norm"), errors)
+    return Series(label, points(steps, "gradient_norm"), errors)
 
 
 def _confusion(run: Reading) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from q_store.apps.dashboard.curve import Curve
 from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.view import View
-from q_store.apps.history import EVENTS, History
+from q_store.apps.history import EVENTS, Entry, History
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CONFIG, PROGRAM, RESULT, TESTED, RunFolder
 from q_store.apps.shelf import folder_of
 from q_store.errors import RunError
+from q_store.events import Looked, RecipeStarted
 from q_store.ledger import Ledger, ledger
 
+Points = list[tuple[float, float | None]]
 STATUS = {
     "": "nothing of it is known to have begun",
     "running": "it was not ended by itself: its process was killed, or is not known",
@@ -36,6 +39,7 @@ class Reading:
         folder: where. config, result: its files; result is empty while the run is not finished.
         epochs: the lines of its metrics. view: its events, added up. ledger: None without events.
         began, ended: times of the first event and the last, seconds since 1970; None without events.
+        looks: (circuits of training, accuracy) on the way, by the rows that were looked at; empty: not said which.
         damaged: lines of its events that could not be read. tested: what was found on the test part; None where that
             cannot be read, empty where there is none.
     """
@@ -48,6 +52,7 @@ class Reading:
     ledger: Ledger | None
     began: float | None
     ended: float | None
+    looks: Mapping[str, Points]
     damaged: int
     tested: Mapping[str, Any] | None
 
@@ -109,7 +114,7 @@ def read(run: Path, store: Path | None = None) -> Reading:
     config = folder.config
     result = folder.result if folder.finished else {}
     history = History(folder.path)
-    entries = history.read()
+    entries, rows = history.read(), folder.metrics()
     view = View()
     for entry in entries:
         view.take(entry)
@@ -117,16 +122,47 @@ def read(run: Path, store: Path | None = None) -> Reading:
         folder,
         config,
         result,
-        folder.metrics(),
+        rows,
         view,
         ledger(entries) if entries else None,
         entries[0].time if entries else None,
         entries[-1].time if entries else None,
+        _looks(entries) or _by_circuits(rows),
         history.damaged,
         _tested(folder.path / TESTED),
     )
     _ = found.request, found.resolved, found.details  # says so here where they are damaged
     return found
+
+
+def _looks(entries: Iterable[Entry]) -> dict[str, Points]:
+    """Those that a recipe told; one that goes on tells all of them again."""
+    curves: dict[str, Curve] = {}
+    for entry in entries:
+        if entry.kind == RecipeStarted.__name__:
+            curves = {}
+        elif entry.kind == Looked.__name__:
+            values = entry.values
+            curve = curves.setdefault(str(values["on"]), Curve({"accuracy": "last"}))
+            curve.add(float(values["circuits"]), [values["accuracy"]])
+    return {on: points(curve) for on, curve in curves.items()}
+
+
+def _by_circuits(rows: Iterable[Mapping[str, Any]]) -> dict[str, Points]:
+    """From the metrics: every epoch of a training, or every look of a recipe, which earlier ones wrote as epochs."""
+    curves: dict[str, Curve] = {}
+    for row in rows:
+        circuits, accuracy = row.get("circuits"), row.get("accuracy", row.get("validation_accuracy"))
+        if isinstance(circuits, int) and isinstance(accuracy, int | float):
+            curve = curves.setdefault(str(row.get("on", "")), Curve({"accuracy": "last"}))
+            curve.add(float(circuits), [float(accuracy)])
+    return {on: points(curve) for on, curve in curves.items()}
+
+
+def points(curve: Curve, name: str = "accuracy") -> Points:
+    """Of a column."""
+    k = curve.names.index(name) + 1
+    return [(float(row[0] or 0), row[k]) for row in curve.rows]
 
 
 def _tested(path: Path) -> Mapping[str, Any] | None:

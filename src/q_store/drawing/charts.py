@@ -51,12 +51,13 @@ def lines(title: str, series: Sequence[Series], across: str, unit: str = "") -> 
     xs = [x for each in drawn for x, _ in each.known]
     ys = [y for each in drawn for _, y in each.known]
     ticks = marks(min(ys), max(ys))
-    box = _Box(min(xs), max(xs), ticks[0], ticks[-1])
-    body = [*_legend([each.label for each in drawn]), *_grid(box, ticks, unit), *_foot(box, across)]
+    legend, down = _legend([each.label for each in drawn])
+    box = _Box(min(xs), max(xs), ticks[0], ticks[-1], top=TOP + down, height=HEIGHT + down)
+    body = [*legend, *_grid(box, ticks, unit), *_foot(box, across)]
     for k, each in enumerate(drawn):
         body += _line(box, each, k % len(DASHES))
     ends = "; ".join(f"{each.label}: last {number(each.known[-1][1])}{unit}" for each in drawn)
-    return _svg(title, body, HEIGHT, ends)
+    return _svg(title, body, box.height, ends)
 
 
 def intervals(title: str, rows: Sequence[tuple[str, float, tuple[float, float] | None]]) -> str:
@@ -170,6 +171,7 @@ class _Box:
     y_low: float
     y_high: float
     left: float = LEFT
+    top: float = TOP
     bottom: float = BOTTOM
     height: float = HEIGHT
 
@@ -180,8 +182,8 @@ class _Box:
         return self.left + wide * (value - self.x_low) / (self.x_high - self.x_low)
 
     def y(self, value: float) -> float:
-        high = self.height - TOP - self.bottom
-        return TOP + high * (self.y_high - value) / (self.y_high - self.y_low)
+        high = self.height - self.top - self.bottom
+        return self.top + high * (self.y_high - value) / (self.y_high - self.y_low)
 
 
 def _grid(box: _Box, ticks: Iterable[float], unit: str) -> Iterable[str]:
@@ -195,8 +197,10 @@ def _foot(box: _Box, across: str) -> Iterable[str]:
     whole = marks(box.x_low, box.x_high, 4)
     for tick in whole:
         if box.x_low <= tick <= box.x_high and tick == int(tick):
-            yield f'<text class="s m" x="{box.x(tick):.1f}" y="{HEIGHT - BOTTOM + 17}">{number(tick)}</text>'
-    yield f'<text class="s e" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}">{text(across)}</text>'
+            said = number(tick)
+            x = min(box.x(tick), WIDTH - 4 - 3.8 * len(said))
+            yield f'<text class="s m" x="{x:.1f}" y="{box.height - BOTTOM + 17:g}">{said}</text>'
+    yield f'<text class="s e" x="{WIDTH - RIGHT}" y="{box.height - 6:g}">{text(across)}</text>'
 
 
 def _line(box: _Box, each: Series, k: int) -> Iterable[str]:
@@ -232,14 +236,19 @@ def _point(x: float, y: float, k: int, size: float) -> str:
     return f'<circle class="f{k}" cx="{x:.1f}" cy="{y:.1f}" r="{size:g}"/>'
 
 
-def _legend(labels: Sequence[str]) -> Iterable[str]:
-    x = 16.0
+def _legend(labels: Sequence[str]) -> tuple[list[str], int]:
+    """A piece of each line with its name, in as many rows as it takes; and how far the rest moves down for them."""
+    parts, x, y = [], 16.0, 36
     for k, label in enumerate(labels):
         own = k % len(DASHES)
         dash = f' stroke-dasharray="{DASHES[own]}"' if DASHES[own] else ""
-        yield f'<path class="l k{own}"{dash} d="M{x:.0f} 36h22"/>'
-        yield f'<text class="s" x="{x + 27:.0f}" y="40">{text(label)}</text>'
-        x += 42 + 6.4 * len(label)
+        wide = 42 + 6.6 * len(label)
+        if x > 16 and x + wide - 15 > WIDTH:
+            x, y = 16.0, y + 17
+        parts.append(f'<path class="l k{own}"{dash} d="M{x:.0f} {y}h22"/>')
+        parts.append(f'<text class="s" x="{x + 27:.0f}" y="{y + 4}">{text(label)}</text>')
+        x += wide
+    return parts, y - 36
 
 
 def _blocks(names: Sequence[str]) -> tuple[list[str], int]:
