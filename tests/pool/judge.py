@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from q_store.pool.actions import BuyAgain, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
-from q_store.pool.events import Answered, Asked, Break, Broke, Probed, Withdrawn
+from q_store.pool.events import Answered, Asked, Break, Broke, Doubted, Probed, Withdrawn
 
 
 class Judge:
@@ -22,6 +22,7 @@ class Judge:
         self.canceled: set[int] = set()
         self.ended: dict[int, Send] = {}
         self.probing: set[str] = set()
+        self.doubted: set[str] = set()
         self.barred: set[tuple[str, int | None]] = set()
         self.paused: dict[str, float] = {}
         self.uncertain: set[tuple[int, int]] = set()
@@ -38,6 +39,8 @@ class Judge:
                     self._broke(send, event, now)
             case Probed():
                 self.probing.discard(event.member)
+            case Doubted():
+                self.doubted = self.doubted - {event.member} | ({event.member} if event.reason else set())
             case Withdrawn():
                 self.open.discard(event.batch)
 
@@ -109,6 +112,7 @@ class Judge:
         assert not {(send.member, None), (send.member, send.batch)} & self.barred, "sent to who refused"
         assert now >= self.paused.get(send.member, now), "sent in spite of a pause"
         assert send.member not in self.probing, "sent to who is being probed"
+        assert send.member not in self.doubted, "sent to who does not answer"
         if not self.allow_mixed:
             assert len({self.specs[name].noise_id for name in asked.members}) == 1
         assert 1 <= len(numbers) == len(send.numbers) <= spec.max_slice

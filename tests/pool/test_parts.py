@@ -139,7 +139,7 @@ def test_latency_and_pace_are_never_absurd(seen):
 def test_a_breaker_opens_probes_tries_and_closes():
     own = Breaker(PoolSettings(failures=2, pause=1.0, longest_pause=3.0))
     own.failed(0.0, "a")
-    own.succeeded()
+    own.succeeded(0.0)
     own.failed(0.0, "a")
     assert own.health is Health.CLOSED
     own.failed(0.0, "b")
@@ -159,17 +159,31 @@ def test_a_breaker_opens_probes_tries_and_closes():
     assert own.health is Health.OPEN
     assert own.probe(own.until)
     own.probed(own.until, "", ok=True)
-    own.succeeded()
+    own.succeeded(own.until)
     assert own.health is Health.CLOSED
     own.trip(50.0, "dead")
     assert own.until == 51.0  # the pause begins anew
+
+
+def test_a_breaker_that_opens_and_closes_all_the_time_pauses_ever_longer():
+    own, now, opened = Breaker(PoolSettings(pause=1.0, longest_pause=60.0)), 0.0, 0
+    while now < 1000:
+        own.trip(now, "gone")
+        opened += 1
+        now = own.until
+        assert own.probe(now)
+        own.probed(now, "", ok=True)
+        own.succeeded(now)
+        assert own.health is Health.CLOSED
+        now += 3.0
+    assert opened < 25
 
 
 def test_a_breaker_opens_when_half_of_the_last_slices_failed():
     own = Breaker(PoolSettings(failures=3, recent=10))
     for k in range(9):
         if k % 2:
-            own.succeeded()
+            own.succeeded(0.0)
         else:
             own.failed(0.0, "x")
     assert own.health is Health.OPEN
@@ -178,7 +192,7 @@ def test_a_breaker_opens_when_half_of_the_last_slices_failed():
 def test_late_answers_do_not_close_an_open_breaker():
     own = Breaker(PoolSettings())
     own.trip(0.0, "x")
-    own.succeeded()
+    own.succeeded(0.0)
     assert own.health is Health.OPEN
     own.hurry(0.5)
     assert own.probe(0.5)

@@ -13,7 +13,7 @@ from tests.pool.judge import Judge
 
 from q_store.backends.base import Missing
 from q_store.jobs import Status
-from q_store.pool.events import Accepted, Answered, Asked, Break, Broke, Probed, Reported, Tick, Withdrawn
+from q_store.pool.events import Accepted, Answered, Asked, Break, Broke, Doubted, Probed, Reported, Tick, Withdrawn
 from q_store.pool.members import MemberSpec
 from q_store.pool.settings import PoolSettings
 from q_store.pool.state import PoolState
@@ -140,6 +140,10 @@ class AnyPool(RuleBasedStateMachine):
         name = data.draw(st.sampled_from([spec.name for spec in self.specs]))
         self.tell(Reported(name, available, throttled=throttled and not available, pause=2.0))
 
+    @rule(data=st.data(), reason=st.sampled_from(["", "refused"]))
+    def doubt(self, data, reason):
+        self.tell(Doubted(data.draw(st.sampled_from([spec.name for spec in self.specs])), reason))
+
     @rule(name=st.integers(10_000, 10_010))
     def hear_of_a_slice_that_is_over(self, name):
         before = len(self.judge.in_flight)
@@ -193,6 +197,8 @@ class AnyPool(RuleBasedStateMachine):
         """Now everything works: then every circuit must come to an end, soon."""
         if not hasattr(self, "state"):
             return
+        for spec in self.specs:
+            self.tell(Doubted(spec.name, ""))
         for _ in range(5000):
             if not self.judge.open:
                 break

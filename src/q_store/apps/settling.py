@@ -19,6 +19,7 @@ from q_store.backends.base import Ticket
 from q_store.errors import ConfigError, RunError, StoreError
 from q_store.pool.attach import Attachment, estranged
 from q_store.pool.books import Written
+from q_store.pool.contact import Contact
 from q_store.pool.watch import Watch
 from q_store.store import Amounts, Run, State, Store, StoredTicket
 from q_store.waiting import wait
@@ -84,7 +85,7 @@ async def _end(shelf: Store, run: str, chosen: Sequence[StoredTicket], found: Cr
     for ticket in chosen:
         if ticket.remote_id is not None:
             await members[ticket.backend].backend.cancel([Ticket(ticket.fingerprint, ticket.remote_id)])
-    watches = {name: Watch(member.backend, lambda _why, _throttled: None, PATIENCE) for name, member in members.items()}
+    watches = {name: Watch(member.backend, Contact(member.backend), PATIENCE) for name, member in members.items()}
     others = {ticket.fingerprint for ticket in shelf.tickets.of_run(run)} - {each.fingerprint for each in chosen}
     try:
         await Attachment(Written(shelf, run), members, watches, PATIENCE, others).own()

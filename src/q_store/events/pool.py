@@ -158,7 +158,8 @@ class MemberChanged:
 
     Attributes:
         member: its name. at: see `moment`.
-        health: `working`, `paused` (the breaker is open), `probing`, `on trial` or `barred`. reason: why not working.
+        health: `working`, `failing` (the latest call to it has no answer yet: it gets nothing new), `paused` (the
+            breaker is open), `probing`, `on trial` or `barred`. reason: why not working.
         rate: circuits a second, latency: seconds of a job beside that; None before its first answer.
         in_flight, window: jobs that it has, and may have. paused: seconds for which it asks to be left alone.
         answered, failed: circuits so far.
@@ -182,9 +183,10 @@ class Decided:
     """A decision of the pool, and why.
 
     Attributes:
-        what: `moved` (circuits go to another member), `sent again` (to the same), `hedged` (a second member gets
-            circuits that are late), `recalled` (a job is canceled), `breaker opened`, `on trial`, `breaker closed`,
-            `barred`, `refused` (a member, or a cap, does not let circuits pass) or `given up`.
+        what: `moved` (circuits that a member failed, or had when it broke, go to another one), `sent again` (to the
+            same), `hedged` (a second member gets circuits that are late), `recalled` (a job is canceled),
+            `breaker opened`, `on trial`, `breaker closed`, `barred`, `refused` (a member, or a cap, does not let
+            circuits pass) or `given up`.
         member: whom it is about; empty: nobody. to: who gets the circuits. circuits: how many. reason: why.
         at: see `moment`.
     """

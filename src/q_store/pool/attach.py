@@ -94,7 +94,7 @@ class Attachment:
         uncertain = ticket.state is State.UNCERTAIN and ticket.fingerprint not in self._cared | self._unknown
         if uncertain or not self._reads(ticket):
             return False
-        return self.lost_after is None or self.watches[ticket.backend].silence < self.lost_after
+        return self.lost_after is None or self.watches[ticket.backend].contact.silence < self.lost_after
 
     def is_unknown(self, fingerprint: str) -> bool:
         """See `Carer`: another's slice that was on its way, until we found that nobody can tell what became of it."""
@@ -195,7 +195,7 @@ class Attachment:
         begun = loop.time()
         try:
             while not (await asyncio.wait({task}, timeout=_FIRST))[0]:
-                waited = loop.time() - begun if stored.bought_again else watch.silence
+                waited = loop.time() - begun if stored.bought_again else watch.contact.silence
                 if waited >= self.lost_after:
                     self._left.append(stored)
                     return

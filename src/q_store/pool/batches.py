@@ -48,10 +48,10 @@ class Batch:
             yield parcel, len(self._waiting[parcel])
 
     def add(self, parcel: Parcel, numbers: Ints) -> None:
-        """Let circuits wait."""
+        """Let circuits wait, before those that wait already: they have waited longer."""
         if len(numbers):
             earlier = self._waiting.get(parcel)
-            self._waiting[parcel] = numbers if earlier is None else np.concatenate([earlier, numbers])
+            self._waiting[parcel] = numbers if earlier is None else np.concatenate([numbers, earlier])
 
     def cut(self, parcel: Parcel, size: int | None = None) -> Ints:
         """Take the first circuits of a parcel (None: all) out of the queue."""

@@ -18,6 +18,8 @@ class Health(enum.Enum):
     """Of a member."""
 
     CLOSED = "working"
+    DOUBTED = "failing"
+    """Of a member, not of its breaker, which is closed still: see `events.Doubted`."""
     OPEN = "paused"
     PROBING = "probing"
     TRIAL = "on trial"
@@ -35,12 +37,13 @@ class Breaker:
         self.reason = ""
         self._settings = settings
         self._in_a_row = self._opened = 0
+        self._closed = 0.0
         self._recent: deque[bool] = deque(maxlen=settings.recent)
 
-    def succeeded(self) -> None:
+    def succeeded(self, now: float) -> None:
         """A slice was answered. Late answers do not close an open breaker: probing does."""
         if self.health is Health.TRIAL:
-            self.health, self._opened, self.reason = Health.CLOSED, 0, ""
+            self.health, self._closed, self.reason = Health.CLOSED, now, ""
             self._recent.clear()
         self._in_a_row = 0
         self._recent.append(False)
@@ -59,6 +62,8 @@ class Breaker:
             self._open(now, reason)
 
     def _open(self, now: float, reason: str) -> None:
+        if self.health is Health.CLOSED and now - self._closed > self._settings.longest_pause:
+            self._opened = 0  # one that comes and goes is asked ever less often
         self.until = now + min(self._settings.pause * 2.0**self._opened, self._settings.longest_pause)
         self.health, self.reason = Health.OPEN, reason
         self._opened = min(self._opened + 1, 64)

@@ -23,7 +23,7 @@ from q_store.jobs import Status
 from q_store.pool.books import Books, Sending
 from q_store.pool.events import Break
 from q_store.pool.lives import Life
-from q_store.pool.watch import SILENCE, Watch
+from q_store.pool.watch import Watch
 from q_store.store import Measured
 
 Flags = npt.NDArray[np.bool_]
@@ -101,12 +101,12 @@ class Carriage:
         part, backend = self.sending.part, self.sending.member.backend
         self.now.mark("sent")
         try:
-            ticket = await self.watch.listen(backend.submit(part), SILENCE + _EACH * part.size)
+            ticket = await self.watch.contact.listen(backend.submit(part), _EACH * part.size)
         except QStoreError as error:  # surely not accepted
             self.books.nothing(part.fingerprint, str(error), self.now.stored)
             kind = next((kind for each, kind in _KINDS if isinstance(error, each)), Break.FAILED)
             return replace(broke(part.numbers, kind, str(error)), error=error)
-        self.watch.heard()
+        self.watch.contact.heard()
         if ticket.remote_id is None:
             self.books.uncertain(part.fingerprint, ticket.reason, self.now.stored)
             return broke(part.numbers, Break.UNCERTAIN, ticket.reason)
@@ -152,8 +152,8 @@ class Carriage:
     async def _fetched(self, final: Ticket) -> Fate:
         part, backend = self.sending.part, self.sending.member.backend
         try:
-            answer = await self.watch.listen(backend.result(part, final), SILENCE + _EACH * part.size)
-            self.watch.heard()
+            answer = await self.watch.contact.listen(backend.result(part, final), _EACH * part.size)
+            self.watch.contact.heard()
             self.now.mark("fetched")
         except QStoreError as error:
             reason = f"job {final.remote_id} ended, and its results cannot be had: {error}"
@@ -212,7 +212,7 @@ class Carriage:
                 ended.exception()
 
     async def _cancel(self, ticket: Ticket) -> Ticket:
-        if self.leave() and self.watch.is_lost:
+        if self.leave() and self.watch.contact.is_lost:
             return replace(ticket, state=TicketState.UNCERTAIN, reason="cannot be reached")
         try:
             return (await self.sending.member.backend.cancel([ticket]))[0]

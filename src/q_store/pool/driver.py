@@ -13,8 +13,9 @@ from q_store.events import Announcer, PoolBought, PoolPaused, PoolResumed
 from q_store.jobs import Status
 from q_store.pool.actions import Action, BuyAgain, Cancel, Finished, GiveUp, Probe, Send, Starve, Wake
 from q_store.pool.books import Books
+from q_store.pool.contact import FAILING, SILENCE, Contact
 from q_store.pool.delivery import Delivery, Order, Traffic
-from q_store.pool.events import Asked, Break, Broke, Event, Probed, Reported, Tick, Withdrawn
+from q_store.pool.events import Asked, Break, Broke, Doubted, Event, Probed, Reported, Tick, Withdrawn
 from q_store.pool.membership import Member
 from q_store.pool.state import PoolState
 from q_store.pool.telling import Telling
@@ -73,9 +74,7 @@ class Driver:
         self.loop = asyncio.get_running_loop()
         self._state, self._clock, self._members, self._books = state, clock, members, books
         self._patience, self._announce = patience, announce
-        self.watches = {
-            name: Watch(member.backend, partial(self._reported, name), patience) for name, member in members.items()
-        }
+        self.watches = {name: Watch(each.backend, self._contact(each), patience) for name, each in members.items()}
         self._traffic = Traffic()
         self._orders: dict[int, Order] = {}
         self._deliveries: dict[int, tuple[Delivery, asyncio.Task[None]]] = {}
@@ -83,7 +82,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._starving: dict[int, asyncio.TimerHandle] = {}
         self._paused_at = 0.0
-        self._telling = Telling(state, announce)
+        self._telling = Telling(state, announce, lambda delay: self.loop.call_later(delay, self.tell, Tick()))
         self._does: dict[type, Callable[[Any], None]] = {
             Send: self._send,
             GiveUp: self._give_up,
@@ -112,7 +111,9 @@ class Driver:
             if self._orders.pop(order.batch, None) is not None:
                 self._telling.forget(order.batch)
                 self.tell(Withdrawn(order.batch))
-            tasks |= {task for delivery, task in self._deliveries.values() if delivery.order is order}
+            own = [each for each in self._deliveries.values() if each[0].order is order]
+            tasks |= {task for _, task in own}
+            self._let_go(own)
         await _ended(tasks, 0.0 if leave else FAREWELL)
 
     @property
@@ -123,18 +124,26 @@ class Driver:
     async def aclose(self) -> None:
         """Cancel what is still on its way, and stop."""
         await self.abandon(list(self._orders.values()), leave=False)
-        for delivery, task in self._deliveries.values():
+        for delivery, _ in self._deliveries.values():
             delivery.canceled.set()
-            if delivery.lost and delivery.watch.is_lost:  # its tickets are taken up later
-                task.cancel()
+        self._let_go(self._deliveries.values())
         await _ended({task for _, task in self._deliveries.values()}, FAREWELL)
         await _ended(set(self._probes), 0.0)
         self._stop_timer()
         for watch in self.watches.values():
             await watch.aclose()
 
+    def _let_go(self, deliveries: Iterable[tuple[Delivery, asyncio.Task[None]]]) -> None:
+        """End those of which nothing is heard, where others have the circuits or nothing is charged for them."""
+        for delivery, task in deliveries:
+            contact = delivery.watch.contact
+            if (delivery.lost and contact.is_lost) or (contact.lost and not delivery.member.price.typical):
+                task.cancel()
+
     def lost(self) -> list[Event]:
         """What the state must hear when the event loop has ended without `aclose`."""
+        for watch in self.watches.values():
+            watch.contact.close()
         probed: list[Event] = [Probed(name, ok=False, reason=_STOPPED) for name in self._members]
         return probed + [Broke(name, Break.CANCELED, _STOPPED) for name in self._deliveries]
 
@@ -165,6 +174,14 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _contact(self, member: Member) -> Contact:
+        """What a paid member has is not given to others, so that there is no haste to give it up."""
+        tell, doubt = partial(self._reported, member.name), partial(self._doubted, member.name)
+        return Contact(member.backend, tell, doubt, SILENCE if member.price.typical else FAILING)
+
+    def _doubted(self, name: str, reason: str) -> None:
+        self.tell(Doubted(name, reason))
 
     def _reported(self, name: str, reason: str, throttled: ThrottledError | None) -> None:
         pause = 0.0 if throttled is None else max(_THROTTLED, throttled.pause)
@@ -235,7 +252,7 @@ class Driver:
             await asyncio.wait_for(self._members[name].probe(), _PROBE)
             reason = ""
         except (QStoreError, TimeoutError) as error:
-            reason = str(error) or "no answer"
+            reason = str(error) or self.watches[name].contact.failing or "no answer to a probe"
         except Exception as error:  # noqa: BLE001  # as above
             self.fail(error)
         finally:

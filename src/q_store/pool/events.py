@@ -91,6 +91,14 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Why the latest call got no answer so far, and an empty text when one has: nothing new goes there meanwhile."""
+
+    member: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What the provider's status says, or that polling cannot reach it (False). May come at any time.
 
@@ -116,4 +124,4 @@ class Withdrawn:
     batch: int
 
 
-Event = Asked | Accepted | Answered | Broke | Probed | Reported | Tick | Withdrawn
+Event = Asked | Accepted | Answered | Broke | Probed | Doubted | Reported | Tick | Withdrawn

@@ -110,7 +110,7 @@ class Standing:
     """A member at a glance.
 
     Attributes:
-        name: of the member. health: of its breaker. reason: why it is not working.
+        name: of the member. health: of its breaker, or DOUBTED. reason: why it is not working.
         speed: units of work a second, latency in seconds; None before its first answer.
         in_flight: slices it has. window: slices it may have. paused: seconds for which it throttles.
         answered, failed: circuits so far.
@@ -142,8 +142,12 @@ class Member:
         self.flights: dict[int, Flight] = {}
         self.window = float(spec.max_in_flight)
         self.paused_until = 0.0
+        self.doubt = ""
+        """Why the latest call has no answer."""
         self.silent: float | None = None
         """Since when it gives no usable answer."""
+        self.unreachable = False
+        """Whether it gives none at all; throttling is one."""
         self.largest = self.answered = self.failed = 0
         self._last = -math.inf
         self._throttled = 0
@@ -155,7 +159,7 @@ class Member:
 
     def free(self, now: float) -> int:
         """Slices that it may get now."""
-        if now < self.paused_until:
+        if now < self.paused_until or self.doubt:
             return 0
         room = max(0, int(self.window) - len(self.flights))
         if self.breaker.health is Health.TRIAL:
@@ -179,7 +183,7 @@ class Member:
     def probed(self, now: float, reason: str, *, ok: bool) -> None:
         """The answer to a probe."""
         if ok:
-            self.silent = None
+            self.silent, self.unreachable = None, False
         self.breaker.probed(now, reason, ok=ok)
 
     def throttled(self, now: float, pause: float, reason: str) -> None:
@@ -225,10 +229,11 @@ class Member:
     def standing(self, now: float) -> Standing:
         """It at a glance."""
         latency, pace = self.speed.fit() if self.speed.known else (None, None)
+        doubted = bool(self.doubt) and self.works
         return Standing(
             name=self.spec.name,
-            health=self.breaker.health,
-            reason=self.breaker.reason,
+            health=Health.DOUBTED if doubted else self.breaker.health,
+            reason=self.doubt if doubted else self.breaker.reason,
             speed=1 / pace if pace else None,
             latency=latency,
             in_flight=len(self.flights),

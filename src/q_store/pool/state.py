@@ -10,7 +10,7 @@ import numpy as np
 from q_store.backends.base import Missing
 from q_store.errors import ConfigError, InputError, suggestion
 from q_store.pool import dispatch
-from q_store.pool.actions import Action, BuyAgain, Cancel, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
+from q_store.pool.actions import Action, BuyAgain, Finished, GiveUp, Keep, Probe, Send, Starve, Wake
 from q_store.pool.batches import Batch, by_fate
 from q_store.pool.breaker import Health
 from q_store.pool.dispatch import Cut, Hedge
@@ -20,12 +20,14 @@ from q_store.pool.events import (
     Asked,
     Break,
     Broke,
+    Doubted,
     Event,
     Probed,
     Reported,
     Tick,
     Withdrawn,
 )
+from q_store.pool.flights import Flights
 from q_store.pool.members import Load, Member, MemberSpec, Needs, Standing, choose
 from q_store.pool.quota import Quota
 from q_store.pool.settings import PoolSettings
@@ -59,7 +61,7 @@ class PoolState:
         self.settings = settings or PoolSettings()
         self._members = {spec.name: Member(spec, self.settings) for spec in members}
         self._batches: dict[int, Batch] = {}
-        self._flights: dict[int, Flight] = {}
+        self._flights = Flights(self._members)
         self._quota = Quota(self.settings.quota, self.settings.refill)
         self._slices = self._events = 0
         self._assigned: dict[tuple[Any, ...], Assigned] = {}
@@ -71,6 +73,7 @@ class PoolState:
             Answered: self._answered,
             Broke: self._broke,
             Probed: self._probed,
+            Doubted: self._doubted,
             Reported: self._reported,
             Tick: lambda _event, _now: None,
             Withdrawn: self._withdrawn,
@@ -167,7 +170,7 @@ class PoolState:
         count = int(answered.sum())
         member.ended(flight, now, answered=count)
         if count * 2 > size:
-            member.breaker.succeeded()
+            member.breaker.succeeded(now)
             self._quota.succeeded()
         elif not flight.canceled:
             member.breaker.failed(now, next(iter(event.missing.values())).reason)
@@ -216,22 +219,24 @@ class PoolState:
     def _probed(self, event: Probed, now: float) -> None:
         self._member(event.member).probed(now, event.reason or "the probe failed", ok=event.ok)
 
+    def _doubted(self, event: Doubted, _now: float) -> None:
+        self._member(event.member).doubt = event.reason
+
     def _reported(self, event: Reported, now: float) -> None:
         member = self._member(event.member)
-        breaker = member.breaker
         member.silent = None if event.available else now if member.silent is None else member.silent
+        member.unreachable = not event.available and not event.throttled
         if event.throttled:
             member.throttled(now, event.pause, event.reason)
         elif event.available:
-            breaker.hurry(now)
+            member.breaker.hurry(now)
         else:
-            breaker.trip(now, event.reason or "reported as not available")
+            member.breaker.trip(now, event.reason or "reported as not available")
 
     def _withdrawn(self, event: Withdrawn, _now: float) -> None:
         if self._batches.pop(event.batch, None) is not None:
-            for flight in self._flights.values():
-                if flight.batch == event.batch:
-                    self._cancel(flight)
+            for flight in self._flights.of(event.batch):
+                self._actions += self._flights.cancel(flight)
 
     # ------------------------------------------------------------------------------------------------------ circuits
 
@@ -242,7 +247,7 @@ class PoolState:
 
     def _land(self, name: int) -> tuple[Flight | None, Batch | None]:
         """A slice that ended, and the batch that waits for it; None for one that is not known (any more)."""
-        flight = self._flights.pop(name, None)
+        flight = self._flights.pop(name)
         batch = None if flight is None or flight.forgone else self._batches.get(flight.batch)
         if flight is not None and batch is not None:
             batch.back(flight.numbers)
@@ -279,19 +284,18 @@ class PoolState:
 
     def _let_go(self, batch: Batch, now: float) -> float:
         """Buy again what paid members have that are silent for too long; the next time to look."""
-        own = [flight for flight in self._flights.values() if flight.batch == batch.name and not flight.forgone]
-        silent, then = dispatch.to_buy_again(own, self._members, now, self.settings)
+        silent, then = dispatch.to_buy_again(self._flights.of(batch.name), self._members, now, self.settings)
         for flight, reason in silent:
             if self._others(batch, flight):
-                self._forgo(batch, flight)
+                self._actions += self._flights.forgo(batch, flight)
                 self._buy_again(batch, flight, batch.lost(flight.numbers), reason)
         return then
 
-    def _forgo(self, batch: Batch, flight: Flight) -> None:
-        """Nobody waits for a slice any more."""
-        self._cancel(flight)
-        flight.forgone = True
-        batch.back(flight.numbers)
+    def _move(self, batch: Batch) -> None:
+        """Circuits of free members that are out of reach wait for others; they are not to blame."""
+        for flight in self._flights.stranded(batch):
+            self._actions += self._flights.forgo(batch, flight)
+            batch.add(flight.parcel, batch.lost(flight.numbers))
 
     def _fail(self, batch: Batch, flight: Flight, lost: Ints, *, whole: bool, bought: int = 0) -> None:
         """Circuits that a member failed wait for the others; in smaller slices where all of a slice failed."""
@@ -310,16 +314,11 @@ class PoolState:
 
     def _drop_losers(self, batch: Batch, now: float) -> None:
         """Cancel slices whose circuits were all answered elsewhere; being very late speaks against a member."""
-        for flight in [each for each in self._flights.values() if each.batch == batch.name and each.hedged]:
-            if not batch.left(flight) and not flight.canceled:
-                self._cancel(flight)
+        for flight in self._flights.of(batch.name):
+            if flight.hedged and not batch.left(flight) and not flight.canceled:
+                self._actions += self._flights.cancel(flight)
                 if now - flight.sent > _LATE * flight.expected:
                     self._members[flight.member].breaker.failed(now, "does not answer in time")
-
-    def _cancel(self, flight: Flight) -> None:
-        if not flight.canceled:
-            flight.canceled, flight.work = True, 0.0
-            self._actions.append(Cancel(flight.name))
 
     # ------------------------------------------------------------------------------------------------------ dispatch
 
@@ -327,14 +326,15 @@ class PoolState:
         """Everything that can be done for a batch now."""
         self._probe(batch, now)
         lost_at = self._let_go(batch, now)
+        self._move(batch)
         self._go_round(batch)
         members, standing = self._members, dispatch.loads(batch, self._members, now)
         while (cut := dispatch.next_cut(batch, members, standing, now, self.settings)) is not None:
             self._send(batch, cut, batch.cut(cut.parcel, cut.size), standing, now)
             standing = dispatch.loads(batch, members, now)
         timed = dispatch.etas(batch, members, standing, now)
-        own = [flight for flight in self._flights.values() if flight.batch == batch.name and not flight.forgone]
-        late = [*timed, *((flight, np.inf) for flight in own if flight.canceled)]  # perhaps for ever
+        canceled = [flight for flight in self._flights.of(batch.name) if flight.canceled]
+        late = [*timed, *((flight, np.inf) for flight in canceled)]  # perhaps for ever
         free = [entry for entry in late if self.settings.hedge and not members[entry[0].member].spec.price]
         while (hedge := dispatch.next_hedge(batch, standing, free, now, self.settings)) is not None:
             hedge.flight.hedged = True
@@ -387,14 +387,14 @@ class PoolState:
         flight = Flight(self._slices, name, batch.name, numbers, parcel, work, now, expected, hedged)
         self._slices += 1
         batch.out(numbers, now)
-        self._flights[flight.name] = self._members[name].flights[flight.name] = flight
+        self._flights.add(flight)
         self._actions.append(Send(flight.name, name, batch.name, numbers, hedged, parcel.bought))
 
     def _recall(self, batch: Batch, flight: Flight, now: float) -> None:
         """Cancel a slice; the circuits of a free member need not wait for the confirmation, nor for its answer."""
         self._members[flight.member].breaker.failed(now, "does not answer in time")
         if self._members[flight.member].spec.price:
-            self._cancel(flight)
+            self._actions += self._flights.cancel(flight)
         else:
-            self._forgo(batch, flight)
+            self._actions += self._flights.forgo(batch, flight)
             self._fail(batch, flight, batch.lost(flight.numbers), whole=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,15 +20,30 @@ _TURNS = {
     Health.TRIAL: "on trial",
     Health.BARRED: "barred",
 }
+_AWAY = frozenset({Health.OPEN, Health.PROBING, Health.BARRED})
 _UNTOLD = -1
+_MOMENT = 1e-3
+"""A timer may fire a little early."""
+_STAYS = 1.0
+"""Seconds for which a member is told to fail at least: one whose calls fail now and then would be news all the time."""
 
 
 class Telling:
-    """Remembers who had which circuits, and how the members stood."""
+    """Remembers who had which circuits, and how the members stood.
 
-    def __init__(self, state: PoolState, announce: Announcer) -> None:
-        self._state, self._announce = state, announce
+    Args:
+        state: of the pool. announce: is told.
+        again: asked to tell of a `Tick` after so many seconds.
+    """
+
+    def __init__(self, state: PoolState, announce: Announcer, again: Callable[[float], object]) -> None:
+        self._state, self._announce, self._again = state, announce, again
         self._last: dict[str, Standing] = {}
+        """As they were told."""
+        self._doubted: dict[str, float] = {}
+        """When it was told that they fail."""
+        self._held: set[str] = set()
+        """Of whom it is not told yet that they do not."""
         self._work: float | None = None
         """Of a circuit of the latest batch."""
         self._owners: dict[int, Ints] = {}
@@ -49,8 +64,8 @@ class Telling:
         for action in actions:
             if isinstance(action, Send):
                 self._sent(action)
-            elif isinstance(action, Cancel) and action.slice in self._slices:
-                self._say("recalled", self._slices[action.slice][0], self._reasons.get(action.slice, ""))
+            elif isinstance(action, Cancel):
+                self._recalled(action)
             elif isinstance(action, GiveUp):
                 self._say("given up", "", action.reason, circuits=len(action.numbers))
 
@@ -78,21 +93,54 @@ class Telling:
         for name, count in zip(*np.unique(before[before != _UNTOLD], return_counts=True), strict=True):
             member = self._slices[int(name)][0]
             what = "hedged" if action.hedge else "moved" if member != action.member else "sent again"
-            late = f"{member} is expected to take longer" if action.hedge else "it does not answer in time"
-            reason = self._reasons.get(int(name), late)
+            reason = self._reasons.get(int(name)) or self._why(member, hedge=action.hedge)
             self._say(what, member, reason, to=action.member, circuits=int(count))
         self._slices[action.slice] = action.member, action.batch
         owners[action.numbers] = action.slice
 
+    def _recalled(self, action: Cancel) -> None:
+        """Nobody is called back who does not work; that is told already."""
+        member, _ = self._slices.get(action.slice, ("", 0))
+        if member and self._last[member].health not in _AWAY:
+            self._say("recalled", member, self._reasons.get(action.slice, ""))
+
+    def _why(self, member: str, *, hedge: bool) -> str:
+        """Others get what a member has."""
+        standing = self._last[member]
+        if standing.health in _AWAY:
+            return standing.reason
+        return f"{member} is expected to take longer" if hedge else "it does not answer in time"
+
     def _members(self, now: float) -> None:
         for standing in self._state.standing(now):
             before = self._last.get(standing.name)
+            if before is not None and self._stays(before, standing, now):
+                continue
             self._last[standing.name] = standing
+            self._held.discard(standing.name)
             if before is None or _figures(before) != _figures(standing):
                 self._announce(self._changed(standing))
             health = before.health if before is not None else Health.CLOSED
-            if standing.health is not health and standing.health in _TURNS:
-                self._say(_TURNS[standing.health], standing.name, standing.reason)
+            if standing.health is not health and {standing.health, health} != {Health.CLOSED, Health.DOUBTED}:
+                self._turned(standing)
+
+    def _turned(self, standing: Standing) -> None:
+        if standing.health in _TURNS:
+            self._say(_TURNS[standing.health], standing.name, standing.reason)
+
+    def _stays(self, before: Standing, standing: Standing, now: float) -> bool:
+        """Whether it is told to fail although it does not any more, for now."""
+        if standing.health is Health.DOUBTED and before.health is not Health.DOUBTED:
+            self._doubted[standing.name] = now
+        if before.health is not Health.DOUBTED or standing.health is not Health.CLOSED:
+            return False
+        left = self._doubted[standing.name] + _STAYS - now
+        if left <= _MOMENT or _figures(before)[1:] != _figures(standing)[1:]:
+            return False
+        if standing.name not in self._held:
+            self._held.add(standing.name)
+            self._again(left)
+        return True
 
     def _changed(self, standing: Standing) -> MemberChanged:
         rate = None if standing.speed is None or not self._work else standing.speed / self._work

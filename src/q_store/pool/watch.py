@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from q_store.backends.base import Backend, Ticket
 from q_store.errors import QStoreError, ThrottledError, UnreachableError
 from q_store.events import moment
+from q_store.pool.contact import Contact
 
 _LEAST, _MOST, _SHARE = 0.1, 5.0, 0.03
+_SIGN, _OLD = 1.0, 0.01
+"""At most so many seconds, or this share of its age where that is more, pass without a look at a ticket."""
 _TOGETHER = 0.5
 """A ticket that has waited for this share of its interval is looked at with another one that is due."""
 _QUARTER = 0.25
 _MOMENT = 1e-6
 """A loop's timers may fire a little early: what is due so soon is due now, or two watches would keep time standing."""
-SILENCE = 10.0
-"""Seconds without an answer after which a member counts as out of reach, until it answers after all."""
-T = TypeVar("T")
-Tell = Callable[[str, ThrottledError | None], None]
 
 
 @runtime_checkable
@@ -35,18 +34,18 @@ def interval(age: float, due: float | None) -> float:
     """Seconds until the next look at a ticket.
 
     A share of its age; less often while its predicted end is far, right behind that where it comes first, soon again,
-    but ever later, once it is over.
+    but ever later, once it is over. A look also shows that the backend lives: one a second while the ticket is young.
 
     Args:
         age: seconds since it was sent.
         due: seconds until its predicted end; None without a prediction.
     """
-    by_age = max(_LEAST, _SHARE * age)
+    by_age, most = max(_LEAST, _SHARE * age), min(_MOST, max(_SIGN, _OLD * age))
     if due is not None and 0 < due < 2 * by_age:
-        return min(_MOST, max(_LEAST, due))
+        return min(most, max(_LEAST, due))
     if due is not None:
         by_age = max(by_age, _QUARTER * due) if due > 0 else by_age
-    return min(_MOST, by_age)
+    return min(most, by_age)
 
 
 @dataclass(eq=False)
@@ -71,24 +70,19 @@ class Watch:
 
     Args:
         backend: that they are of.
-        tell: hears why it cannot be reached (and whether it only throttles), and an empty text when it can again.
+        contact: with it, for other calls to it too.
         patience: seconds without contact after which nobody waits any longer. Being throttled is contact.
     """
 
-    def __init__(self, backend: Backend, tell: Tell, patience: float) -> None:
+    def __init__(self, backend: Backend, contact: Contact, patience: float) -> None:
         self._backend = backend
-        self._tell = tell
+        self.contact = contact
         self._watched: list[_Watched] = []
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._patience = patience
-        self._lost: float | None = None
-        """Since when there is no contact."""
-        self._throttled = False
         self.asked = 0.0
         """When the last look left, see `events.moment`."""
-        self._useless: float | None = None
-        """Since when there is no usable answer."""
 
     async def final(self, ticket: Ticket, progress: Callable[[Ticket], None]) -> Ticket:
         """The ticket once it is final; `progress` hears each look that found it. Waits as long as it takes.
@@ -111,19 +105,9 @@ class Watch:
             self._watched.remove(one)
             self._changed.set()
 
-    async def listen(self, call: Coroutine[Any, Any, T], silence: float = SILENCE) -> T:
-        """What a call to the backend returns; says so when it takes long, as clients try again and again."""
-        task = asyncio.ensure_future(call)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=silence)
-            if not done:
-                self._unheard(f"no answer for {silence:.0f} s")
-            return await task
-        finally:
-            task.cancel()
-
     async def aclose(self) -> None:
-        """Stop looking."""
+        """Stop looking, and listening."""
+        self.contact.close()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -153,11 +137,11 @@ class Watch:
     async def _look(self, due: list[_Watched]) -> None:
         loop, self.asked = asyncio.get_running_loop(), moment()
         try:
-            found = await self.listen(self._backend.poll([one.ticket for one in due]))
+            found = await self.contact.listen(self._backend.poll([one.ticket for one in due]))
         except QStoreError as error:
             self._unreached(due, error, loop.time())
             return
-        self.heard()
+        self.contact.heard()
         now = loop.time()
         for one, ticket in zip(due, found, strict=True):
             one.ticket = ticket
@@ -166,38 +150,12 @@ class Watch:
             if ticket.state.is_final and not one.done.done():
                 one.done.set_result(ticket)
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the backend does not answer."""
-        return self._lost is not None or self._throttled
-
-    @property
-    def silence(self) -> float:
-        """Seconds without a usable answer."""
-        return 0.0 if self._useless is None else asyncio.get_running_loop().time() - self._useless
-
-    def heard(self) -> None:
-        """The backend answers."""
-        if self.is_lost:
-            self._lost, self._useless, self._throttled = None, None, False
-            self._tell("", None)
-
-    def _unheard(self, reason: str) -> float:
-        """The backend does not answer; since when."""
-        now = asyncio.get_running_loop().time()
-        self._lost = now if self._lost is None else self._lost
-        self._useless = now if self._useless is None else self._useless
-        self._tell(reason, None)
-        return self._lost
-
     def _unreached(self, due: list[_Watched], error: QStoreError, now: float) -> None:
         if isinstance(error, ThrottledError):
-            self._lost, self._throttled = None, True
-            self._useless = now if self._useless is None else self._useless
-            self._tell(str(error), error)
+            self.contact.throttled(error)
             lost = now
         else:
-            lost = self._unheard(str(error))
+            lost = self.contact.unheard(str(error))
         for one in due:
             one.last_look, one.next_look = now, now + _MOST
             if now - max(lost, one.since) > self._patience:

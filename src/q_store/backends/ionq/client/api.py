@@ -20,6 +20,7 @@ from q_store.backends.ionq.client.clock import ServiceClock
 from q_store.backends.ionq.client.connections import Connections
 from q_store.backends.ionq.client.pace import back_off, bucket, epoch, retry_after
 from q_store.backends.ionq.settings import IonQSettings
+from q_store.backends.tries import Hear
 from q_store.errors import BackendError, QStoreError, ThrottledError, UnreachableError
 
 T = TypeVar("T")
@@ -73,10 +74,16 @@ class _Failure:
 
 
 class Api:
-    """Calls of one backend, in the event loop that it was made in."""
+    """Calls of one backend, in the event loop that it was made in; `tried` hears of every try, see `Tries`."""
 
-    def __init__(self, settings: IonQSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        settings: IonQSettings,
+        transport: httpx.AsyncBaseTransport | None = None,
+        tried: Hear = lambda _error: None,
+    ) -> None:
         self.settings = settings
+        self._tried = tried
         self.clock = ServiceClock()
         self._random = np.random.default_rng(settings.jitter_seed)
         self._pace = bucket(settings.key, settings.url, settings.rate, settings.burst)
@@ -124,6 +131,7 @@ class Api:
             return Doubtful(str(failure.error), surely=False)
         if 200 <= response.status_code < 300:
             self.reached = True
+            self._tried(None)
             return _taken(response, what)
         return _fate(response.status_code, self._declined(response, what))
 
@@ -161,8 +169,9 @@ class Api:
             body = json.loads(response.content)
         except (ValueError, RecursionError) as error:
             text = f"expected JSON in answer to {what}, got {type(error).__name__} in {len(response.content)} bytes"
-            return _Failure(UnreachableError(f"{text}; check the url, or try again"), again=True)
+            return self._failed(_Failure(UnreachableError(f"{text}; check the url, or try again"), again=True))
         self.reached = True
+        self._tried(None)
         try:
             return read(body)
         except BackendError as error:
@@ -180,7 +189,7 @@ class Api:
 
     def _broken(self, error: Exception, what: str) -> _Failure:
         again = self.reached or not failures.is_permanent(error)
-        return _Failure(failures.unreachable(error, what, self.settings.url), again=again)
+        return self._failed(_Failure(failures.unreachable(error, what, self.settings.url), again=again))
 
     def _declined(self, response: httpx.Response, what: str) -> _Failure:
         self.reached = True
@@ -197,7 +206,12 @@ class Api:
             error = type(error)(str(error).replace(secret, "…"))
         if isinstance(error, ThrottledError):
             error.pause = pause or 0.0
-        return _Failure(error, again=status in failures.RETRIED, pause=pause)
+        return self._failed(_Failure(error, again=status in failures.RETRIED, pause=pause))
+
+    def _failed(self, failure: _Failure) -> _Failure:
+        """Say so; an answer that refuses is one."""
+        self._tried(failure.error if isinstance(failure.error, UnreachableError) else None)
+        return failure
 
 
 def _taken(response: httpx.Response, what: str) -> Accepted | Doubtful:

@@ -18,6 +18,7 @@ from q_store.backends.ionq.client.service import Service, native_family
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire.texts import Texts
 from q_store.backends.local.sampling import sample
+from q_store.backends.tries import Tries
 from q_store.blas import single_threaded
 from q_store.errors import QStoreError
 from q_store.jobs import EXACT_ONLY, Capabilities, Job, Outcome, Output, Status
@@ -53,6 +54,8 @@ class IonQBackend:
         self._planner = Planner(settings, self.name)
         self.texts = Texts(settings.kept_structures, settings.kept_circuits)
         """Circuits that were written, and how often they were there already."""
+        self.tries = Tries()
+        """Tells of every try of a call."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._linked: Link | None = None
         self.service = Service(lambda: self._link().api)
@@ -155,7 +158,7 @@ class IonQBackend:
     def _link(self) -> Link:
         loop = asyncio.get_running_loop()
         if self._linked is None or self._loop is not loop:
-            self._loop, self._linked = loop, Link(self.settings, self._transport, self.texts)
+            self._loop, self._linked = loop, Link(self.settings, self._transport, self.texts, self.tries)
         return self._linked
 
     async def _learn_family(self, link: Link) -> None:

@@ -17,15 +17,18 @@ from q_store.backends.ionq.client.send import Sender
 from q_store.backends.ionq.client.watch import Watch
 from q_store.backends.ionq.settings import IonQSettings
 from q_store.backends.ionq.wire.texts import Texts
+from q_store.backends.tries import Tries
 from q_store.errors import QStoreError
 
 
 class Link:
     """Connections, and what was learnt of the service through them. Made inside the event loop that uses it."""
 
-    def __init__(self, settings: IonQSettings, transport: httpx.AsyncBaseTransport | None, texts: Texts) -> None:
+    def __init__(
+        self, settings: IonQSettings, transport: httpx.AsyncBaseTransport | None, texts: Texts, tries: Tries
+    ) -> None:
         self.settings = settings
-        self.api = Api(settings, transport)
+        self.api = Api(settings, transport, tries)
         acceptances = Acceptances()
         self.reader = Reader(self.api, acceptances)
         self.sender = Sender(self.api, acceptances, Search(self.api, acceptances), texts)
