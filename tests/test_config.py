@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
 
 from q_store import TrainingConfig
 from q_store.config import MemberConfig, Training
-from q_store.config.training_config import NEEDS, SECTIONS
+from q_store.config.idle import BELONGS, MEMBERS, POOL, SERVICE
+from q_store.config.training_config import SECTIONS
 from q_store.errors import ConfigError
 from q_store.names import FEATURES, METHODS, NAMES, TABLE, V34
 
@@ -59,6 +61,7 @@ def test_every_field_of_a_section_has_a_flat_name_or_is_new():
         ("gradient", "metric"),
         ("shots", "schedule"),
         ("optimisation", "fidelity"),
+        ("monitoring", "track"),
     }
     assert fields - {entry.place for entry in TABLE} == new
 
@@ -83,17 +86,112 @@ def test_pinecone_is_taken_and_not_used(name):
         TrainingConfig(**{name: "x"})
 
 
-@pytest.mark.parametrize(("switch", "names"), NEEDS.items())
-def test_a_name_without_what_it_belongs_to_is_said_to_have_no_effect(switch, names):
-    values = {"circuit_depth_schedule": "step", "min_circuit_depth": 1, "min_shots": 1, "max_shots": 5000}
-    for name in names:
-        value = values.get(name, 1000)
-        with pytest.warns(UserWarning, match=f"{name} has no effect without {switch}=True"):
-            TrainingConfig(**{name: value})
+ODD = {
+    "performance_log_dir": "x",
+    "circuit_depth_schedule": "step",
+    "min_circuit_depth": 1,
+    "min_shots": 1,
+    "max_shots": 5000,
+}
+OFF = {
+    "adaptive_shot_allocation": False,
+    "adaptive_circuit_depth": False,
+    "use_natural_gradient": False,
+    "use_gradient_clipping": False,
+    "use_concurrent_submission": False,
+    "enable_circuit_cache": False,
+    "enable_performance_tracking": False,
+    "enable_dashboard": False,
+}
+ON = {
+    "adaptive_shot_allocation=True": {"adaptive_shot_allocation": True},
+    "adaptive_circuit_depth=True": {"adaptive_circuit_depth": True},
+    "use_natural_gradient=True": {"gradient_method": "natural_gradient"},
+    "enable_dashboard=True": {"enable_dashboard": True},
+}
+"""What makes names act that do not by default."""
+WITHOUT = {
+    "SPSA or adaptive as gradient_method": {"gradient_method": "parameter_shift"},
+    "SPSA as gradient_method": {"gradient_method": "adaptive"},
+    "gradient_method='spsa_subsampled'": {"gradient_method": "spsa"},
+    "adaptive_batch_sizing=False, as that sends one job after another": {"enable_all_v34_features": True},
+}
+"""What keeps names from acting."""
+
+
+@pytest.mark.parametrize("each", BELONGS, ids=lambda each: each.to)
+def test_a_name_without_what_it_belongs_to_is_said_to_have_no_effect(each):
+    for name in each.names:
+        value = ODD.get(name, True if name == "adaptive_batch_sizing" else 1000)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            TrainingConfig(**{name: value, switch: True})
-            TrainingConfig(**{name: value, switch: False})
+            TrainingConfig(**{name: value, **ON.get(each.to, {})})
+            if each.switch:
+                TrainingConfig(**{name: value, each.switch: OFF[each.switch]})
+        if each.switch is None or not getattr(TrainingConfig(), each.switch):
+            said = re.escape(f"{name} has no effect without {each.to}")
+            with pytest.warns(UserWarning, match=said) as warned:
+                TrainingConfig(**{name: value, **WITHOUT.get(each.to, {})})
+            assert warned[0].filename == __file__
+
+
+def test_a_detail_in_a_section_warns_as_its_flat_name():
+    with pytest.warns(UserWarning, match="min_shots has no effect without adaptive_shot_allocation=True"):
+        TrainingConfig(shots={"least": 5})
+
+
+ALWAYS = [
+    "enable_multi_backend",
+    "multi_backend_orchestration",
+    "backend_configs",
+    "epochs",
+    "optimizer",
+    "momentum",
+    "weight_decay",
+    "use_gradient_clipping",
+    "checkpoint_interval",
+    "checkpoint_directory",
+    "gradient_method",
+    "use_natural_gradient",
+    "shots_per_circuit",
+    "adaptive_shot_allocation",
+    "adaptive_circuit_depth",
+    "adaptive_circuit_complexity",
+    "max_circuit_depth",
+    "enable_circuit_optimization",
+    "gate_merging",
+    "identity_removal",
+    "entanglement_pruning",
+    "log_interval",
+    "track_gradients",
+    "enable_performance_tracking",
+    "enable_dashboard",
+    "enable_all_v34_features",
+    "enable_all_v35_features",
+]
+"""They act, or are refused, whatever stands beside them."""
+OVERRULED = ["n_qubits", "circuit_depth", "entanglement", "hardware_efficient_ansatz", "batch_size", "learning_rate"]
+"""A model, a loader or another name may say another thing: `train` warns, see tests/apps/legacy/test_idle.py."""
+
+
+def test_of_every_name_it_is_known_when_it_does_not_act():
+    retired = [entry.name for entry in TABLE if entry.section == "retired"]
+    places = {NAMES[name].place for name in (*SERVICE, *POOL, *MEMBERS)}
+    told = {name for entry in TABLE if entry.place in places for name in [entry.name]}
+    belonging = {name for each in BELONGS for name in each.names}
+    assert set(NAMES) == {*ALWAYS, *OVERRULED, *retired, *told, *belonging}
+    assert not set(ALWAYS) & {*OVERRULED, *retired, *told, *belonging}
+
+
+def test_what_nothing_feels_is_known():
+    given = dict.fromkeys(("use_native_gates", "enable_smart_caching", "use_concurrent_submission"), True)
+    assert TrainingConfig(**given).unfelt == ["use_concurrent_submission", "use_native_gates", "enable_smart_caching"]
+    assert TrainingConfig(**given, quantum_sdk="qiskit").unfelt == ["use_native_gates", "enable_smart_caching"]
+    assert TrainingConfig(**given, enable_multi_backend=True).unfelt == ["use_native_gates", "enable_smart_caching"]
+    assert TrainingConfig(**given, quantum_sdk="ionq", quantum_api_key="k").unfelt == []
+    ionq = TrainingConfig(quantum_sdk="ionq", quantum_api_key="k", backend_configs=[IONQ])
+    assert ionq.unfelt == ["quantum_sdk", "quantum_api_key"]
+    assert TrainingConfig().unfelt == []
 
 
 def test_sections_and_flat_names_are_the_same():

@@ -46,7 +46,13 @@ REFUSED = {
     "features": "name what you want instead",
     "retired": "nothing is sent there; leave it out",
 }
-ACTING = {("submission", "native"), ("backends", "sdk"), ("monitoring", "dashboard"), ("monitoring", "dashboard_port")}
+ACTING = {
+    ("submission", "native"),
+    ("backends", "sdk"),
+    ("monitoring", "dashboard"),
+    ("monitoring", "dashboard_port"),
+    ("monitoring", "track"),
+}
 """Names that act though the others of their section do not."""
 _ELSEWHERE = {
     ("backends", "several"): "give the members in a pool file: --pool FILE",
@@ -58,7 +64,7 @@ _ELSEWHERE = {
 
 def is_set(environ: Mapping[str, str]) -> bool:
     """Whether a name is set in the environment."""
-    return any(environ.get(f"Q_STORE_{name.upper()}") for name in NAMES)
+    return any(environ.get(f"Q_STORE_{name.upper()}") for name in (*NAMES, "track"))
 
 
 def configured(options: Options) -> Options:
@@ -72,10 +78,11 @@ def configured(options: Options) -> Options:
     from q_store.config import TrainingConfig
 
     if options.resume is not None:
-        if options.config is None and not options.words:  # what was set when the run began counts, but for the page
+        if options.config is None and not options.words:  # what was set when the run began counts, but for who watches
             return _shown(options, TrainingConfig.load(None, os.environ))
         raise ConfigError("expected --resume without --config and --set, got both; a run goes on as it was started")
-    config = TrainingConfig.load(options.config, os.environ, options.words)
+    words = (*options.words, "enable_dashboard=true") if options.dashboard else options.words
+    config = TrainingConfig.load(options.config, os.environ, words)
     _refuse(config)
     return _merged(options, config)
 
@@ -115,10 +122,10 @@ def _merged(options: Options, config: TrainingConfig) -> Options:
 
 
 def _shown(options: Options, config: TrainingConfig) -> Options:
-    """With the page, where it is switched on; the port of the command line goes before."""
+    """With the page, where it is switched on, and the trackers; port and trackers of the command line go before."""
     dashboard = options.dashboard or config.monitoring.dashboard
     port = config.monitoring.dashboard_port if dashboard and options.port is None else options.port
-    return replace(options, dashboard=dashboard, port=port)
+    return replace(options, dashboard=dashboard, port=port, track=options.track or config.monitoring.tracked)
 
 
 def _training(config: TrainingConfig) -> dict[str, Any]:

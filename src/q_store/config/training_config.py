@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from q_store.config import sections, sources
 from q_store.config.checks import check
+from q_store.config.idle import idle, unfelt
 from q_store.errors import ConfigError, suggestion
 from q_store.names import NAMES, features
 
@@ -31,12 +32,6 @@ SECRETIVE = frozenset({"backends", "retired"})
 """Sections that hold keys, which no message may show."""
 Place = tuple[str, str]
 Given = dict[Place, Any]
-NEEDS: dict[str, tuple[str, ...]] = {
-    "adaptive_shot_allocation": ("min_shots", "max_shots", "base_shots"),
-    "adaptive_circuit_depth": ("circuit_depth_schedule", "min_circuit_depth"),
-    "use_natural_gradient": ("natural_gradient_regularization", "qfim_cache_size"),
-}
-"""Names of v3.5 that act together with another one only."""
 _PINECONE = (
     "nothing is sent to Pinecone, and {} is not used: results are kept in the store on this machine; leave it out"
 )
@@ -115,24 +110,12 @@ class TrainingConfig:
             object.__setattr__(made, name, section)
         check(made, values)
         _warn(named)
-        made._warn_of_idle(values, named)
+        now = {place for name, value in named.items() for place, _ in _fields(name, value)}
+        for needed, names in idle(made, now, values).items():
+            warnings.warn(f"{', '.join(names)} has no effect without {needed}", UserWarning, stacklevel=3)
         for name in SECTIONS:
             object.__setattr__(self, name, getattr(made, name))
         object.__setattr__(self, "_given", values)
-
-    def _warn_of_idle(self, values: Given, named: Mapping[str, Any]) -> None:
-        """Of names that were given and have no effect, as what they belong to is neither on nor switched off."""
-        on = {
-            "adaptive_shot_allocation": self.shots.adaptive,
-            "adaptive_circuit_depth": self.depth.adaptive,
-            "use_natural_gradient": self.method == "natural_gradient",
-        }
-        for switch, names in NEEDS.items():
-            idle = [name for name in names if name in named]
-            if idle and not on[switch] and NAMES[switch].place not in values:
-                warnings.warn(
-                    f"{', '.join(idle)} has no effect without {switch}=True; give it too", UserWarning, stacklevel=4
-                )
 
     @property
     def given(self) -> frozenset[Place]:
@@ -148,6 +131,11 @@ class TrainingConfig:
     def was_given(self, name: str) -> bool:
         """Whether a flat name was given."""
         return NAMES[name].place in self.given
+
+    @property
+    def unfelt(self) -> list[str]:
+        """Names that were given and that nothing feels where this configuration runs circuits."""
+        return unfelt(self)
 
     def flat(self) -> dict[str, Any]:
         """Every flat name with its value; keys are hidden."""

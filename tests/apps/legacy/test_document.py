@@ -16,6 +16,8 @@ import pytest
 
 import q_store
 from q_store import AmplitudeEncoder, QuantumFashionClassifier, QuantumModel, create_default_backend_manager
+from q_store.apps.dashboard import beside, serve
+from q_store.apps.history import History
 from q_store.apps.legacy.losses import MeanSquares
 from q_store.backends.local import LocalBackend
 from q_store.jobs import Job, Output
@@ -214,14 +216,26 @@ def test_the_training_configuration_trains_the_classifier(wire):
 
 
 @pytest.mark.slow
+@pytest.mark.socket
 @pytest.mark.filterwarnings("ignore:Aer finds no GPU")
-def test_the_usage_example_trains_on_three_backends(wire, capsys):
+def test_the_usage_example_trains_on_three_backends(wire, capsys, monkeypatch):
     pytest.importorskip("qiskit_aer")
+    asked = []
+
+    def any_port(host, port, option):  # 8080 may be taken here
+        asked.append(port)
+        return serve.listen(host, 0, option)
+
+    monkeypatch.setattr(beside, "listen", any_port)
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(2, 8)), np.array([0, 1])
     names = {"key1": "first", "key2": "second", "model": QuantumModel(8, 8, 2)}
-    with pytest.warns(UserWarning, match="enable_dashboard is refused"):
-        space = run(USAGE, **names, train_loader=[(x, y)], val_loader=[(x, y)])
+    space = run(USAGE, **names, train_loader=[(x, y)], val_loader=[(x, y)])
+    assert asked == [8080]
+    assert "dashboard: http://127.0.0.1:" in capsys.readouterr().err
+    kinds = [entry.kind for entry in History(Path("runs") / "QuantumModel-seed0").read()]
+    assert {"RunStarted", "StepDone", "JobEnded"} <= set(kinds)
+    assert kinds[-1] == "ProcessEnded"
     trainer = space["trainer"]
     assert len(trainer.training_history) == 20
     assert set(wire.emulators) == {"first", "second"}

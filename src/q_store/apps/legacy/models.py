@@ -119,6 +119,7 @@ class QuantumFashionClassifier(Variational):
         self.n_classes = n_classes
         self.encoder = AmplitudeEncoder(n_qubits)
         self.vqc = HardwareEfficientQuantumLayer(n_qubits, circuit_depth, entanglement, backend, seed)
+        self.shape = ModelShape(n_qubits=n_qubits, depth=circuit_depth, entanglement=entanglement)
         self.pca: FeatureMap | None = None
         readout = LinearReadout(n_qubits, n_classes)
         self._make(self.vqc.circuit, Observables.local_z(n_qubits), readout)

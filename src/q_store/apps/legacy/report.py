@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -156,8 +157,8 @@ class Usage:
         return out
 
 
-def report(watcher: Watcher, usage: Usage) -> str:
-    """Figures of all trainings, a line each."""
+def report(watcher: Watcher, usage: Usage, unfelt: Sequence[str] = ()) -> str:
+    """Figures of all trainings, a line each; `unfelt` are names that nothing felt."""
     history, steps = watcher.history, watcher.steps
     circuits = sum(each.n_circuit_executions for each in history)
     seconds = sum(each.epoch_time_ms for each in history) / 1000
@@ -175,4 +176,6 @@ def report(watcher: Watcher, usage: Usage) -> str:
         lines.append(f"steps: {len(steps)}, the last with a gradient of {steps[-1]['gradient_norm']:.4f}")
     if watcher.told:
         lines += short(ledger(watcher.told))
+    if unfelt:
+        lines.append(f"without effect where these circuits ran: {', '.join(unfelt)}")
     return "\n".join([*lines, *usage.lines()])

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from q_store.apps.legacy.choice import Adaptive, Frozen
-from q_store.config import TrainingConfig
+from q_store.config import ModelShape, TrainingConfig
+from q_store.config.sections import ENTANGLEMENTS
 from q_store.gradients import GradientEstimator, make
+from q_store.names import NAMES
 from q_store.training.settings import TrainingSettings
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -48,7 +50,7 @@ def settings(config: TrainingConfig, shape: Shape) -> TrainingSettings:
         seed=training.seed,
         optimise=config.optimisation.does("merge"),
         prune=config.optimisation.fidelity if _prunes(config, shape) else None,
-        **_rates(config, shape),
+        **_rates(config, shape.weights),
         **gradient(config),
         **shots(config),
         **depth(config, shape.layers),
@@ -61,6 +63,32 @@ def estimator(config: TrainingConfig, chosen: TrainingSettings, frozen: Collecti
     return Frozen(found, frozen) if frozen else found
 
 
+def overruled(config: TrainingConfig, model: ModelShape, batch: int | None, weights: int) -> list[str]:
+    """Sentences on what was given and means nothing, as model or loader say another thing.
+
+    Args:
+        config: what was given.
+        model: what the model is like.
+        batch: rows of a loader's batch; None: where arrays are cut as asked for.
+        weights: of the readout.
+    """
+    names = {each.place: each.name for each in NAMES.values() if each.renamed is None}
+    found = []
+    for field in sorted(config.model.model_fields_set):
+        wanted, own = getattr(config.model, field), getattr(model, field)
+        if ENTANGLEMENTS.get(wanted, wanted) != ENTANGLEMENTS.get(own, own):
+            found.append(f"{names['model', field]}={wanted!r} has no effect: the model was made with {own!r}")
+    size = config.training.batch_size
+    if batch not in {None, size} and config.was_given("batch_size"):
+        found.append(f"batch_size={size} has no effect: the loader brings batches of {batch}")
+    rate = config.training.learning_rate
+    if config.was_given("learning_rate") and not weights and _rates(config, 0)["learning_rate"] != rate:
+        found.append(
+            f"learning_rate={rate} has no effect: spsa_a_initial is that of the circuit, and there is no readout"
+        )
+    return found
+
+
 def _prunes(config: TrainingConfig, shape: Shape) -> bool:
     """Whether entanglers are left out; where it was not asked for itself, only as far as the rest allows it."""
     own = config.optimisation.prune
@@ -70,12 +98,12 @@ def _prunes(config: TrainingConfig, shape: Shape) -> bool:
     return config.optimisation.enabled and shape.epochs > 1 and not growing
 
 
-def _rates(config: TrainingConfig, shape: Shape) -> dict[str, Any]:
+def _rates(config: TrainingConfig, weights: int) -> dict[str, Any]:
     """The gain of SPSA is that of the circuit; the readout keeps the learning rate."""
     rate = config.training.learning_rate
     if not (config.method.startswith("spsa") and config.was_given("spsa_a_initial")):
         return {"learning_rate": rate}
-    own = {"readout_learning_rate": rate} if shape.weights else {}
+    own = {"readout_learning_rate": rate} if weights else {}
     return {"learning_rate": config.gradient.gain, **own}
 
 

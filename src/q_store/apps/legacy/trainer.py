@@ -21,7 +21,7 @@ from q_store.apps.legacy.losses import RowLoss, loss_for
 from q_store.apps.legacy.places import Site, opened
 from q_store.apps.legacy.report import Usage, Watcher, report
 from q_store.apps.legacy.results import TrainingMetrics
-from q_store.apps.legacy.settings import Shape, estimator, settings
+from q_store.apps.legacy.settings import Shape, estimator, overruled, settings
 from q_store.apps.legacy.variational import Variational
 from q_store.apps.watching import Watching, watch
 from q_store.blas import single_threaded
@@ -109,6 +109,9 @@ class QuantumTrainer:
         async with self._place(shows=type(model).__name__) as site:
             trainer = self._trainer(model, rows, epochs or self.config.training.epochs, site.executor, checkpoints)
             validation = None if held is None else (model.encode(held.x), held.y)
+            cut = len(rows.x) <= rows.size or isinstance(train_loader, tuple)
+            for each in overruled(self.config, model.shape, None if cut else rows.size, len(model.weights)):
+                warnings.warn(each, UserWarning, stacklevel=2)
             plan = trainer.plan((model.encode(rows.x), rows.y), validation, start=model.vector, resume=True)
             try:
                 await self._carry_out(model, plan, site)
@@ -209,7 +212,8 @@ class QuantumTrainer:
 
     def performance_report(self) -> str:
         """Circuits, seconds, backends, and hits of the two caches."""
-        return report(self.watcher, self.usage)
+        unfelt = () if self.backend_manager is not None else self.config.unfelt
+        return report(self.watcher, self.usage, unfelt)
 
     def print_performance_report(self) -> None:
         """Print it."""

@@ -60,9 +60,12 @@ class Variational:
 
     Attributes:
         circuit, observables, readout: of the model.
+        shape: what the circuit is like.
         vector: [P + weights]. frozen: numbers of circuit parameters that training leaves alone.
         backend: what runs it by itself, see `legacy.backends.executor_of`.
     """
+
+    shape: ModelShape
 
     def __init__(self, backend: Any, seed: int) -> None:
         self.backend, self.seed = backend, seed
