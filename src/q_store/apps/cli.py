@@ -73,15 +73,15 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     no_control: options.NoControl = False,
     dashboard: options.Dashboard = False,
     port: options.DashboardPort = None,
+    track: options.Track = None,
 ) -> None:
     """Train MODEL, measure it on the test part, and put it beside classical models of the same size."""
     from q_store.apps import train as training
 
-    asked = training.Options(
-        model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
-        shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise,
-        backend, target, gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json,
-        control=not no_control, config=config, words=tuple(words or ()), dashboard=dashboard, port=port)  # fmt: skip
+    asked = training.Options(model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
+        shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise, backend, target,
+        gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json, not no_control, config,
+        tuple(words or ()), dashboard=dashboard, port=port, track=tuple(track or ()))  # fmt: skip
     raise typer.Exit(training.train(asked, context.obj or Clock()))
 
 

@@ -81,8 +81,27 @@ def compare(runs: Runs, out: ComparedFile = None, store: options.StorePath = Non
     start(runs, out, store, as_json=json)
 
 
+Trackers = Annotated[
+    list[str],
+    typer.Option(
+        "--to",
+        metavar="TRACKER",
+        help="tensorboard[:DIR], mlflow[:URI] or package.module:function; see docs/trackers.md. May be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def track(run: NamedRun, to: Trackers, store: options.StorePath = None) -> None:
+    """Tell a RUN that was, finished or not, to TensorBoard, MLflow or a function, with its own times."""
+    from q_store.apps.tracking import track as start
+
+    start(run, to, store)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(dashboard)
     app.command()(report)
     app.command()(compare)
+    app.command()(track)

@@ -215,3 +215,13 @@ DashboardPort = Annotated[
         "--port", metavar="N", help="With --dashboard: port of the page; 0 takes any free one.", show_default="8080"
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="TRACKER",
+        help="Tell the run to tensorboard[:DIR], mlflow[:URI] or package.module:function; see docs/trackers.md. May be "
+        "repeated.",
+        show_default="Q_STORE_TRACK",
+    ),
+]

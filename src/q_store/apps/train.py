@@ -23,7 +23,7 @@ from q_store.apps.progress import MetricsWriter, busy, display, plain
 from q_store.apps.record import Stake, named
 from q_store.apps.request import COUNTS, DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
-from q_store.apps.run_folder import CONFIG, RESULT, RunFolder, fresh
+from q_store.apps.run_folder import CONFIG, RESULT, RUNS, RunFolder, fresh
 from q_store.apps.shelf import folder_of
 from q_store.errors import BudgetError, ConfigError, PausedError, RunError, StorageError
 from q_store.events import Sink
@@ -33,10 +33,9 @@ if TYPE_CHECKING:  # they load SciPy
     from q_store.apps.assemble import Assembly
     from q_store.apps.far import Far
     from q_store.apps.watching import Watching
+    from q_store.trackers.choice import Chosen
 
 DASHBOARD_PORT = 8080
-RUNS = Path("runs")
-"""Where run folders go that are given no place."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class Options:
     settings: Mapping[str, Any] | None = None
     dashboard: bool = False
     port: int | None = None
+    track: tuple[str, ...] = ()
 
     @property
     def page(self) -> int | None:
@@ -100,25 +100,38 @@ def train(options: Options, clock: Clock) -> int:
     check({name: getattr(options, name) for name in COUNTS}, options.seed)
     if options.port is not None and not options.dashboard:
         raise ConfigError(f"expected --port only with --dashboard, got --port {options.port}; add --dashboard")
+    trackers = _trackers(options)
     console = Console(stderr=options.json)
     folder, request, new = _reopened(options) if options.resume else _started(options)
     try:
         finished = folder.finished
         if not finished:
+            from q_store.apps.tracking import measured, tracked
             from q_store.apps.watching import shown, watched
 
             with (
                 _resumable(folder, new=new) as stake,
                 shown(folder, options.page, console),
-                watched(folder, console) as watching,
+                tracked(folder, trackers, console) as told,
+                watched(folder, console, trackers=told) as watching,
             ):
                 _run(folder, request, options, clock, console, stake=stake, watching=watching)
+                watching.history(measured(folder.result))
         _report(folder, console, as_json=options.json, again=finished)
     except KeyboardInterrupt:  # `_resumable` has said so
         raise SystemExit(INTERRUPTED) from None
     finally:
         folder.close()
     return 0
+
+
+def _trackers(options: Options) -> list[Chosen]:
+    """Those that the options name. Raises ConfigError."""
+    if not options.track:
+        return []
+    from q_store.trackers.choice import chosen
+
+    return [chosen(each) for each in options.track]
 
 
 def _started(options: Options) -> tuple[RunFolder, Request, bool]:
@@ -245,6 +258,7 @@ def _through(
 ) -> None:
     from q_store.apps.assemble import assemble
     from q_store.apps.measure import measure
+    from q_store.apps.tracking import described
     from q_store.circuits.draw import svg
 
     with busy(console, f"{request.title}: reading the data, making the engine ready (the first time takes longest)"):
@@ -253,6 +267,7 @@ def _through(
     config = folder.config
     _check_data(config, parts, folder)
     folder.write_circuit(svg(parts.model.circuit))
+    watching.history(described(folder, {**config, "request": request.config(), "resolved": parts.resolved()}))
     if request.recipe is not None:
         _by_recipe(folder, request, options, clock, console, parts=parts, far=far, watching=watching)
         return

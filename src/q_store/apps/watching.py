@@ -21,6 +21,7 @@ from q_store.apps.machine import machine
 from q_store.apps.meter import Meter
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import PROGRAM, RESULT, RUNS, RunFolder, fresh
+from q_store.apps.tracking import described, tracked
 from q_store.circuits.circuit import Circuit
 from q_store.circuits.draw import svg
 from q_store.errors import BudgetError, PausedError, RunError
@@ -38,6 +39,7 @@ from q_store.events import (
 )
 from q_store.jobs import AnyExecutor
 from q_store.store import Caps
+from q_store.trackers.choice import chosen
 from q_store.training.recipes import Sites
 
 
@@ -135,6 +137,7 @@ def watch(
     *,
     dashboard: bool = False,
     port: int = 8080,
+    track: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
     option: str = "port=",
 ) -> Iterator[Watching]:
@@ -150,23 +153,27 @@ def watch(
         run: the folder, new or one of an earlier call, to which what happens is added; None: a new one below `runs`.
         dashboard: whether to serve the page.
         port: of the page, 0 takes any free one.
+        track: trackers that are told too, by the names of `q-store train --track`: docs/trackers.md.
         about: what the page says of the run: `model`, `seed`, `epochs`, `batch_size`, `shots`, `backend`, ...
         option: how a message names the port.
 
     Raises:
-        ConfigError: for a port that is taken; names the next free one.
+        ConfigError: for a port that is taken; names the next free one. For a tracker that cannot be had.
         RunError: for a folder that another process works in, that `q-store train` has finished, or that is no run.
         StorageError: when the disk refuses.
     """
+    wanted = [chosen(each) for each in track]
     console = Console(stderr=True)
     folder, new = _folder(run, about or {})
     begun = False
     try:
         with (
             shown(folder, port if dashboard else None, console, option),
-            watched(folder, console, _cancelling()) as watching,
+            tracked(folder, wanted, console) as trackers,
+            watched(folder, console, _cancelling(), trackers) as watching,
         ):
             begun = True
+            watching.history(described(folder, folder.config))
             plain(console, f"run: {folder.path}")
             try:
                 yield watching

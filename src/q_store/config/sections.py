@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from q_store.errors import ConfigError, suggestion
 
@@ -245,7 +245,7 @@ class Caching(Section):
 
 
 class Monitoring(Section):
-    """What is written down."""
+    """What is written down; `track`: where else, as `q-store train --track` has it: an address may hold a password."""
 
     log_interval: int = Field(10, ge=1)
     gradients: bool = True
@@ -253,6 +253,17 @@ class Monitoring(Section):
     performance_directory: Path | None = None
     dashboard: bool = False
     dashboard_port: int = Field(8080, ge=0, le=65535)
+    track: tuple[SecretStr, ...] = ()
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
+
+    @property
+    def tracked(self) -> tuple[str, ...]:
+        """What `track` says."""
+        return tuple(each.get_secret_value() for each in self.track)
 
 
 class Features(Section):

@@ -11,6 +11,8 @@ from q_store.errors import ConfigError
 from q_store.names import NAMES
 
 PREFIX = "Q_STORE_"
+TRACK = PREFIX + "TRACK"
+"""Trackers, with blanks between them."""
 SECRET = frozenset({"quantum_api_key", "pinecone_api_key"})
 
 
@@ -40,9 +42,11 @@ def _has_key(said: Any) -> bool:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The flat names that are set: Q_STORE_BATCH_SIZE is `batch_size`. An empty variable is not set."""
+    """The flat names that are set: Q_STORE_BATCH_SIZE is `batch_size`; and `TRACK`. An empty variable is not set."""
     named = {name: environ.get(PREFIX + name.upper()) for name in NAMES}
-    return {name: text if name in SECRET else value(text) for name, text in named.items() if text}
+    found = {name: text if name in SECRET else value(text) for name, text in named.items() if text}
+    trackers = environ.get(TRACK, "").split()
+    return {**found, "monitoring": {"track": trackers}} if trackers else found
 
 
 def from_words(words: Iterable[str]) -> dict[str, Any]:
