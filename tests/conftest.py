@@ -65,3 +65,9 @@ def ends():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """The address of a database of MLflow: one for all tests, as it takes seconds to make its tables."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"

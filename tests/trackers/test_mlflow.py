@@ -17,12 +17,6 @@ from q_store.trackers import mlflow as module
 tracking = pytest.importorskip("mlflow.tracking")
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    """Made once: MLflow takes a second or two to make its tables."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 def write(story, uri, **more):
     said = []
     with MLflow(uri, "tests", "mine", tell=said.append, **more) as tracker:
