@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from q_store.errors import ConfigError, StorageError
 from q_store.events import RunStarted, StageStarted
 from q_store.models import Model
 from q_store.models.features import Scaled
-from q_store.trackers import TensorBoard
+from q_store.trackers import TensorBoard, tensorboard
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -53,7 +54,9 @@ def test_curves_texts_and_times_are_read_back(tmp_path, story):
     assert found.Scalars("step/loss")[0].wall_time == next(at for at, event in story if event is STORY[4])
 
 
-def test_a_run_that_goes_on_takes_the_place_of_what_it_does_again(tmp_path, story):
+@pytest.mark.parametrize("number", [0, 9, 99])
+def test_a_run_that_goes_on_takes_the_place_of_what_it_does_again(tmp_path, story, number, monkeypatch):
+    monkeypatch.setattr(tensorboard, "_numbers", count(number))
     write(tmp_path, story[:13])
     again = [RunStarted(3, 4, 20, 10, 2, 4, 3), StageStarted("epochs"), step(4, 0.25, 2), epoch(2)]
     write(tmp_path, [(2000.0 + k, event) for k, event in enumerate(again)])

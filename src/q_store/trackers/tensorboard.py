@@ -37,7 +37,8 @@ class TensorBoard(Tracker):
     def __init__(self, directory: str | Path, *, tell: Callable[[str], None] | None = None) -> None:
         self._format = _Format()
         self.directory = Path(directory)
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        when = f"{time.time():017.6f}"  # readers go by the order of names
+        name = f"events.out.tfevents.{when}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._file = self._format.opened(self.directory / name)
