@@ -14,6 +14,7 @@ from tests.apps.legacy.conftest import batch
 
 from q_store import QuantumModel, QuantumTrainer, TrainingConfig
 from q_store.apps.dashboard import beside
+from q_store.backends.ionq.wire.template import Template
 from q_store.emulator.clock import run_virtual
 from q_store.errors import ConfigError, IncompleteError, PausedError
 from q_store.names import NAMES
@@ -371,13 +372,13 @@ def native(train):
 
 @effect("connection_pool_size")
 def connections(train):
-    """That no more connections are made is shown in tests/backends/ionq/test_connections.py."""
+    """TCP connections are counted in test_wire.py."""
     assert {each.connections for each in train(connection_pool_size=3, rows=1).settings} == {3}
 
 
 @effect("batch_submission_timeout")
 def send_timeout(train):
-    """How the client keeps it is shown in tests/backends/ionq."""
+    """What it does to a submission is in test_wire.py."""
     assert {each.call_deadline for each in train(batch_submission_timeout=7, rows=1).settings} == {7}
     assert {each.call_deadline for each in train(rows=1).settings} == {120}
 
@@ -409,11 +410,27 @@ def patience(wire):
 
 
 @effect("enable_smart_caching")
-def templates(train, name):
-    kept, not_kept = (train(**{name: each}, epochs=3, rows=2).trainer for each in (True, False))
-    assert kept.usage.templates["hits"] > 0
-    assert "cache of structures" in kept.performance_report()
-    assert not_kept.usage.templates["hits"] == 0
+def templates(train, monkeypatch):
+    """The same text goes out, written anew for every job or once for a structure."""
+    written = []
+    plain = Template.made
+
+    def counted(*given, **more):
+        written[-1] += 1
+        return plain(*given, **more)
+
+    monkeypatch.setattr(Template, "made", counted)
+
+    def trained(flag):
+        written.append(0)
+        return train(enable_smart_caching=flag, epochs=3, rows=2, use_native_gates=True)
+
+    kept, not_kept = trained(True), trained(False)
+    assert kept.lists() == not_kept.lists()
+    assert written[0] <= 1 < len(not_kept.jobs) <= written[1]
+    assert kept.trainer.usage.templates["hits"] > 0
+    assert "cache of structures" in kept.trainer.performance_report()
+    assert not_kept.trainer.usage.templates["hits"] == 0
 
 
 @effect("enable_circuit_cache", "cache_size")

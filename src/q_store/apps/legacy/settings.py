@@ -23,6 +23,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "natural_gradient": {"gradient": "parameter_shift"},
 }
 """`gradient_method` in terms of `TrainingSettings`; `adaptive` is an estimator of its own."""
+ONE_TRY = 60.0
+"""Seconds that one try of a call may take at most."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def client(config: TrainingConfig) -> dict[str, Any]:
         options["kept_structures"] = 0
     if submission.send_timeout is not None:
         options["call_deadline"] = submission.send_timeout
+        options["timeout"] = min(submission.send_timeout, ONE_TRY)
     if submission.batch_timeout is not None:
         options["deadline"] = submission.batch_timeout
     return options

@@ -162,7 +162,9 @@ class Sender:
         settings, now = self._api.settings, asyncio.get_running_loop().time()
         delay = max(got.pause or 0.0, back_off(tries, self._api.jitter()))
         hopeless = not self._api.reached and tries >= settings.contact_tries
-        patience = settings.patience if throttled is None or not isinstance(got.error, ThrottledError) else throttled
+        patience = (
+            throttled if throttled is not None and isinstance(got.error, ThrottledError) else settings.call_deadline
+        )
         if not got.again or hopeless or now + delay - begun > patience:
             raise got.error
         await asyncio.sleep(delay)
