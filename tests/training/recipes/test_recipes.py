@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pool.pools import Site, opened, run_virtual
-from recipe_tasks import FEW, OBJECTIVE, here, rows, task
+from recipe_tasks import FEW, OBJECTIVE, SETTINGS, here, rows, task
 
 from q_store.backends.local import LocalBackend
-from q_store.circuits import Observables, encoders
+from q_store.circuits import Observables, encoders, z
+from q_store.circuits.templates import hardware_efficient
 from q_store.errors import CapabilityError, ConfigError
 from q_store.jobs import Capabilities, Output
 from q_store.pool.pool import Pool
@@ -37,6 +38,7 @@ from q_store.training.recipes import (
 )
 from q_store.training.recipes.angles import Turning
 from q_store.training.recipes.book import Book
+from q_store.training.recipes.calibrate import kept_out
 from q_store.training.recipes.expected import MEASURED
 from q_store.training.recipes.response import learned
 from q_store.training.recipes.task import SURE
@@ -122,6 +124,34 @@ def test_an_accuracy_that_is_seen_twice_ends_training():
     never = drive_sites(Spsa(count=80, looks=4).plan(task(accuracy=0.999)), here())
     assert never.reached is None
     assert never.spent.training == 80
+
+
+def test_calibrate_looks_at_rows_that_its_training_has_not_seen():
+    """Labels by lot are learned by heart, and not met elsewhere; a rare class is not kept out as a whole."""
+    circuit = encoders.amplitude(5, 32) + hardware_efficient(5, 3, ("ry",), "ring")
+    pairs = [z(p, q) for p in range(5) for q in range(p)]
+    measured = Observables.of(*Observables.local_z(5).items, *pairs)
+    objective = Objective(circuit, measured, LinearReadout(15, 2), CrossEntropy())
+    rng = np.random.default_rng(4)
+
+    def by_lot(count):
+        x = rng.normal(size=(count, 32))
+        labels = rng.integers(0, 2, count)
+        return Rows.of(x / np.linalg.norm(x, axis=1, keepdims=True), labels, objective)
+
+    settings = SETTINGS.replaced(finish_iterations=60)
+    given = Task(objective, by_lot(80), by_lot(20), by_lot(200), settings=settings, accuracy=0.6, seed=2)
+    found = drive_sites(Calibrate(most=64, maps=("none", "diagonal")).plan(given), here())
+    assert found.accuracy < 0.6
+    assert found.reached is None
+    assert {point.bought for point in found.curve} == {10, 15}
+    assert found.curve[-1].circuits == 64
+    labels = np.repeat([0, 1, 2], [60, 7, 1])
+    few = Rows(np.zeros((68, 4)), labels, 68)
+    order, unseen = kept_out(replace(task(accuracy=0.6), train=few), 40)
+    assert sorted(order) == list(range(68))
+    assert sorted(labels[order[:unseen]]) == [0] * 12 + [1]
+    assert kept_out(task(), 40)[1] == 0
 
 
 def test_an_accuracy_counts_at_the_second_of_two_successive_looks():

@@ -8,6 +8,8 @@ For the same rows the simulation gives f and the machine g. What leads from f to
 or nothing at all, as cross-validation over the bought rows says. The readout is then fitted anew to what the machine
 would give for many training rows: the exact values, mapped, with the errors that remained in the cross-validation
 (shots, and what the map does not know; some of them for affine maps), so that it learns which features can be trusted.
+
+Where an accuracy is asked for, it is looked for at bought rows that neither the training here nor the readout has seen.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from q_store.training.recipes.exact import trained, validated
 from q_store.training.recipes.maps import Choice, Map, chosen, fitted
 from q_store.training.recipes.regress import regression
 from q_store.training.recipes.task import TRAINING, VALIDATION, Array, Reals, RecipeResult, Task, in_turn
+from q_store.training.rows import Rows
 
 NAME = "calibrate"
 LEAST = 4
@@ -40,6 +43,8 @@ OTHERS = 0.3
 MAPS = ("none", "diagonal", "full", ANGLES)
 FIRST = 10
 """Rows of the first look, where an accuracy is asked for."""
+UNSEEN = 5
+"""Then at most one training row in so many is kept out of the training here, to look at."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,10 @@ class Calibrate:
         own = replace(task, objective=objective)
         book.open(self, objective)
         book.stage(LOCALLY)
-        found = yield from book.near(trained(own))
+        order, unseen = kept_out(own, self.training(own) // own.bases)
+        found = yield from book.near(trained(replace(own, train=_rest(own.train, order[:unseen]))))
         ideal = validated(found)
-        how, matrix, vector = yield from self._calibrated(own, book, found.parameters)
+        how, matrix, vector = yield from self._calibrated(own, book, found.parameters, order, unseen)
         seen = yield from book.accuracy(objective, vector, task.held_out, VALIDATION)
         book.seen(seen)
         tested = yield from book.test(objective, vector)
@@ -97,9 +103,11 @@ class Calibrate:
             {"map": how, "slopes": [round(float(a), 3) for a in np.diag(matrix)], "ideal_validation": ideal},
         )  # fmt: skip
 
-    def _calibrated(self, task: Task, book: Book, trained: Reals) -> Steps[tuple[str, Reals, Reals]]:
+    def _calibrated(
+        self, task: Task, book: Book, trained: Reals, order: Array, unseen: int
+    ) -> Steps[tuple[str, Reals, Reals]]:
         """(how, matrix, vector) from circuits that are bought until the accuracy asked for is seen."""
-        objective, n, order = task.objective, task.objective.circuit.n_params, in_turn(task.train, task.seed)
+        objective, n = task.objective, task.objective.circuit.n_params
         exact = far = np.zeros((0, objective.measured.size))
         for number, end in enumerate(self._sizes(task)):
             rows = order[len(far) : end]
@@ -109,11 +117,12 @@ class Calibrate:
             found, _ = yield from book.measured(objective, trained[:n], data, TRAINING, number)
             exact, far = np.concatenate([exact, ideal]), np.concatenate([far, found])
             book.stage(FITTING)
-            step = _Step(task, book, trained, exact, far, order)
+            step = _Step(task, book, trained, exact, far, order, order[unseen:][:MOST_ROWS])
             choice = yield from step.chosen(self.maps)
             matrix, vector = yield from step.vector(choice, undo=False)
-            targets = None if task.train.targets is None else task.train.targets[order[:end]]
-            book.note(score(objective, far, vector, targets), len(far))
+            seen = min(end, unseen) if unseen else end
+            targets = None if task.train.targets is None else task.train.targets[order[:seen]]
+            book.note(score(objective, far[:seen], vector, targets), seen)
             if book.reached is not None:
                 break
         if choice.how == ANGLES:
@@ -132,7 +141,10 @@ class Calibrate:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What is known after some circuits: values[N, M] of the first rows in order, simulated and measured."""
+    """What is known after some circuits: values[N, M] of the first rows in order, simulated and measured.
+
+    `learning` are the rows that a readout is fitted to.
+    """
 
     task: Task
     book: Book
@@ -140,6 +152,7 @@ class _Step:
     exact: Reals
     far: Reals
     order: Array
+    learning: Array
 
     def chosen(self, maps: tuple[str, ...]) -> Steps[Choice]:
         """The best map."""
@@ -154,7 +167,7 @@ class _Step:
         """The matrix of the map, and parameters with a readout for it."""
         if choice.how == "none":
             return np.eye(self.far.shape[1]), self.trained
-        rows, theta = self.order[:MOST_ROWS], self._theta
+        rows, theta = self.learning, self._theta
         data = None if self.task.train.data is None else self.task.train.data[rows]
         if choice.how != ANGLES or data is None:
             mapped = fitted(self.far, self.exact, choice.how, choice.ridge)
@@ -178,13 +191,37 @@ class _Step:
         return turning, turning.data(self.task.objective, rows)
 
     def _readout(self, exact: Reals, mapped: Map, choice: Choice) -> Reals:
-        """Fitted to the mapped exact values [B, M] of the first rows in order."""
+        """Fitted to the mapped exact values [B, M] of the rows to learn from."""
         rng = np.random.default_rng([self.task.seed, 27])
         errors = np.sqrt(((choice.mapped - self.far) ** 2).mean(axis=0))
         values = exact @ mapped[0] + mapped[1]
         values += TRUST.get(choice.how, OTHERS) * errors * rng.normal(size=values.shape)
-        targets = np.asarray(self.task.train.targets)[self.order[: len(exact)]]
+        targets = np.asarray(self.task.train.targets)[self.learning]
         return regression(self.task.objective, values, targets, PENALTIES.get(choice.how, PENALTY))
+
+
+def kept_out(task: Task, most: int) -> tuple[Array, int]:
+    """The training rows in the order in which they are bought, and how many of the first to keep out of training here.
+
+    Of every class at most one in `UNSEEN`, at least one: a rare class would be forgotten.
+    """
+    order, labels = in_turn(task.train, task.seed), task.train.targets
+    if task.accuracy is None or labels is None or labels.ndim != 1:
+        return order, 0
+    out = np.zeros(len(order), dtype=bool)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels[order] == label)
+        out[own[: max(1, len(own) // UNSEEN) if len(own) > 1 else 0]] = True
+    first = order[out][:most]
+    return np.concatenate([first, order[~np.isin(order, first)]]), len(first)
+
+
+def _rest(rows: Rows, left_out: Array) -> Rows:
+    """All others, in their order."""
+    if not len(left_out):
+        return rows
+    index = np.setdiff1d(np.arange(rows.count), left_out)
+    return Rows(*rows.take(index), len(index))
 
 
 def linear(objective: Objective) -> Objective:
