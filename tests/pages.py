@@ -1,8 +1,11 @@
 """Our pages as a reader has them, for tests."""
 
 import json
+import re
 from html.parser import HTMLParser
 
+MOST = 100_000
+"""Bytes of a card."""
 VOID = {"meta", "link", "br", "img"}
 
 
@@ -44,3 +47,16 @@ def page(file):
 
 def change(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def alone(markup):
+    """The card as a reader has it, once it is known to stand alone and to be bounded."""
+    found = Page(markup)
+    assert found.links == []
+    assert not {"script", "iframe", "object", "img", "link", "base", "form"} & set(found.tags)
+    assert not re.search(r"<[^>]*\sid=", markup)
+    assert "@import" not in markup
+    assert "url(" not in markup
+    assert set(re.findall(r"https?://[^\s\"'<]+", markup)) <= {"http://www.w3.org/2000/svg"}
+    assert len(markup.encode()) < MOST
+    return found

@@ -268,6 +268,7 @@ PRINTED = {
     "ionq.md": ["(40, 2) ionq:simulator:aria-1 native: sent"],
     "offline.md": ["'qpu.forte-1'", "circuits", "True True 0"],
     "interop.md": ["('weight',) ('pixels[0]', 'pixels[1]')"],
+    "report.md": ["<Run small: finished, test accuracy", "True small.html"],
     "torch.md": ["params=18, executor=local, shots=None, gradient=adjoint)", "parameter_shift 6 6"],
     "training.md": ["(12,) completed", "True"],
 }

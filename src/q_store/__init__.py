@@ -25,9 +25,11 @@ LAZY: dict[str, str] = {
     "QuantumFashionClassifier": f"{_LEGACY}.models",
     "QuantumModel": f"{_LEGACY}.models",
     "QuantumTrainer": f"{_LEGACY}.trainer",
+    "Run": "q_store.apps.run",
     "TrainingConfig": "q_store.config",
     "TrainingMetrics": f"{_LEGACY}.results",
     "create_default_backend_manager": f"{_LEGACY}.backends",
+    "open_run": "q_store.apps.run",
     "watch": "q_store.apps.watching",
 }
 """Names, and the module that has each; `__init__.pyi` tells type checkers the same."""

@@ -37,6 +37,8 @@ from q_store.apps.legacy.results import (
     TrainingMetrics as TrainingMetrics,
 )
 from q_store.apps.legacy.trainer import QuantumTrainer as QuantumTrainer
+from q_store.apps.run import Run as Run
+from q_store.apps.run import open_run as open_run
 from q_store.apps.watching import watch as watch
 from q_store.config import TrainingConfig as TrainingConfig
 

@@ -42,8 +42,7 @@ def report(
     """
     reading = read(run, store)
     found = ablation.asked(reading, others, store) if others else None
-    file = out or reading.folder.path / REPORT
-    folder = pictures or file.with_name(f"{file.stem}-charts")
+    file, folder = places(reading, out, pictures)
     page, drawn = built(reading, found)
     save(file, page)
     save_pictures(folder, drawn)
@@ -52,6 +51,12 @@ def report(
         if remark:
             plain(console, html.clean(remark))
     plain(console, f"{file}: the report; {len(drawn)} pictures, as SVG and PNG, in {folder}")
+
+
+def places(run: Reading, out: Path | None, pictures: Path | None) -> tuple[Path, Path]:
+    """Where the page goes, and its pictures."""
+    file = out or run.folder.path / REPORT
+    return file, pictures or file.with_name(f"{file.stem}-charts")
 
 
 def built(run: Reading, found: Ablation | None = None) -> tuple[str, dict[str, str]]:
@@ -85,27 +90,10 @@ def _top(run: Reading) -> Iterable[str]:
 
 
 def _figures(run: Reading) -> Iterable[str]:
-    result = run.result
-    if not result:
-        return
-    details, remote, recipe = run.details, result["remote"], result.get("recipe")
-    kept = f"{details['test_rows']:,} {details['unit']} kept for this"
-    simulated = summary.accuracy_line(result["accuracy"]["test"], result["test_interval"], kept).plain
-    rows: list[tuple[str, object]] = [("test accuracy", simulated)]
-    if remote is not None:
-        asked = f"{remote['test_rows']:,} of the {kept}, measured by {remote['place']}"
-        measured = summary.accuracy_line(remote["test_accuracy"], remote["test_interval"], asked).plain
-        rows = [("test accuracy", measured), ("the same, simulated here", simulated)]
-    rows.append(("classical control", summary.control_line(result["classical_control"])))
-    shares = (summary.percent(result["accuracy"][name]) for name in ("validation", "train"))
-    rows.append(("validation, training", ", ".join(shares)))
-    if recipe is not None:
-        rows.append(("recipe", summary.recipe_line(recipe)))
-    rows.append(("parameters", summary.parameters_line(result["parameters"])))
-    rows.append(("two-qubit gates", summary.gates_line(result["two_qubit_gates"])))
-    yield html.facts(rows, "Result")
-    yield html.paragraph(summary.verdict(result))
-    yield html.paragraph(details["honest"])
+    if run.result:
+        yield html.facts(summary.rows(run.result, run.details), "Result")
+        yield html.paragraph(summary.verdict(run.result))
+        yield html.paragraph(run.details["honest"])
 
 
 def _circuit(run: Reading) -> tuple[str, list[str]]:

@@ -55,6 +55,27 @@ def show(console: Console, result: Mapping[str, Any], details: Mapping[str, Any]
     _next(console, result)
 
 
+def rows(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same figures as plain text, names and what they are; without times, which a ledger says better."""
+    remote, recipe, shares = result["remote"], result.get("recipe"), result["accuracy"]
+    kept = f"{details['test_rows']:,} {details['unit']} kept for this"
+    simulated = accuracy_line(shares["test"], result["test_interval"], kept).plain
+    found = [("test accuracy", simulated)]
+    if remote is not None:
+        asked = f"{remote['test_rows']:,} of the {kept}, measured by {remote['place']}"
+        measured = accuracy_line(remote["test_accuracy"], remote["test_interval"], asked).plain
+        found = [("test accuracy", measured), ("the same, simulated here", simulated)]
+    found.append(("classical control", control_line(result["classical_control"])))
+    found.append(("validation, training", f"{percent(shares['validation'])}, {percent(shares['train'])}"))
+    if recipe is not None:
+        found.append(("recipe", recipe_line(recipe)))
+    return [
+        *found,
+        ("parameters", parameters_line(result["parameters"])),
+        ("two-qubit gates", gates_line(result["two_qubit_gates"])),
+    ]
+
+
 def accuracy_line(share: float, interval: Sequence[float], rows: str) -> Text:
     """The accuracy, its 95 % interval, and on how many rows it was found."""
     low, high = interval

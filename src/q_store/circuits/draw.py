@@ -10,6 +10,7 @@ from html import escape
 from q_store.circuits.angle import Angle
 from q_store.circuits.circuit import PREPARE, Circuit, Op
 from q_store.circuits.gates import PAULIEXP
+from q_store.drawing.palette import DARK, LIGHT
 
 ACROSS = 900
 """Units that columns side by side take, about; further ones go below."""
@@ -17,8 +18,7 @@ MOST = 240
 """Columns that are drawn."""
 WIDE, HIGH, LEFT, BOX, GAP = 46, 40, 34, 28, 26
 STYLE = (
-    ".qc{--ink:#14181f;--soft:#4d5866;--line:#8d99a8;--box:#fff;--edge:#1f5fbf;font-family:system-ui,sans-serif}"
-    "@media(prefers-color-scheme:dark){.qc{--ink:#e8ecf2;--soft:#a3afbf;--line:#6b7889;--box:#181e26;--edge:#7fb0ff}}"
+    f".qc{{{LIGHT.circuit};font-family:system-ui,sans-serif}}@media(prefers-color-scheme:dark){{.qc{{{DARK.circuit}}}}}"
     ".qc text{fill:var(--ink);font-size:12px;text-anchor:middle}.qc .s{fill:var(--soft);font-size:9.5px}"
     ".qc line,.qc path{stroke:var(--line);fill:none}.qc .j{stroke:var(--edge);stroke-width:1.5}"
     ".qc rect{fill:var(--box);stroke:var(--edge);stroke-width:1.2}.qc .d{fill:var(--edge)}"

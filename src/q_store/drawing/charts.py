@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from q_store.drawing.markup import text
+from q_store.drawing.palette import DARK, LIGHT
 
 WIDTH, HEIGHT = 420, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 50, 40
 STYLE = (
-    ".qs{--ink:#14181f;--soft:#4d5866;--grid:#e4e8ee;--c0:#1f5fbf;--c1:#b8500b;--c2:#1b7a4b;--c3:#8a3ea8;--c4:#1b8f78;"
-    "--c5:#b9c1cc;--cell:31,95,191;font-family:system-ui,sans-serif}"
-    "@media(prefers-color-scheme:dark){.qs{--ink:#e8ecf2;--soft:#a3afbf;--grid:#2b3440;--c0:#7fb0ff;--c1:#ffad6b;"
-    "--c2:#6fd39b;--c3:#d59bf0;--c4:#35b39a;--c5:#5d6978;--cell:78,149,234}}"
+    f".qs{{{LIGHT.chart};font-family:system-ui,sans-serif}}@media(prefers-color-scheme:dark){{.qs{{{DARK.chart}}}}}"
     ".qs text{fill:var(--ink);font-size:13px}.qs .t{font-weight:600;font-size:14px}"
     ".qs .s{fill:var(--soft);font-size:12px}"
     ".qs .m{text-anchor:middle}.qs .e{text-anchor:end}.qs .g{stroke:var(--grid);fill:none}"
@@ -25,6 +23,8 @@ DASHES = ("", "6 4", "2 3", "8 3 2 3")
 MARKED = 40
 """Up to so many points are marked."""
 
+MOST = 1024
+"""Points of a line; of more, neighbours become one."""
 LARGEST = 1e100
 """Values beyond are no more drawn than infinite ones."""
 
@@ -162,6 +162,19 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def thinned(points: Sequence[tuple[float, float | None]], most: int) -> list[tuple[float, float | None]]:
+    """At most so many points: each the mean of neighbours that are known, at the last of them."""
+    size = math.ceil(len(points) / most)
+    if size < 2:
+        return list(points)
+    return [_mean(points[start : start + size]) for start in range(0, len(points), size)]
+
+
+def _mean(points: Sequence[tuple[float, float | None]]) -> tuple[float, float | None]:
+    known = [y for _, y in points if y is not None and _finite(y)]
+    return points[-1][0], math.fsum(known) / len(known) if known else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Box:
     """Where values lie in the picture."""
@@ -194,7 +207,7 @@ def _grid(box: _Box, ticks: Iterable[float], unit: str) -> Iterable[str]:
 
 
 def _foot(box: _Box, across: str) -> Iterable[str]:
-    whole = marks(box.x_low, box.x_high, 4)
+    whole = marks(box.x_low, box.x_high, 6)
     for tick in whole:
         if box.x_low <= tick <= box.x_high and tick == int(tick):
             said = number(tick)

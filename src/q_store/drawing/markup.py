@@ -6,12 +6,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from q_store.drawing.palette import DARK, LIGHT
+
 MARK = "<!doctype html><!-- q-store report -->"
 """What a page begins with; a file that does not is somebody's."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-STYLE = """
-:root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--ink:#14181f;--soft:#4d5866;--line:#d7dce3;--warn:#8a5300}
-@media(prefers-color-scheme:dark){:root{--back:#10141a;--card:#181e26;--ink:#e8ecf2;--soft:#a3afbf;--line:#313a46;--warn:#f0b660}}
+STYLE = (
+    f"""
+:root{{color-scheme:light dark;{LIGHT.page}}}
+@media(prefers-color-scheme:dark){{:root{{{DARK.page}}}}}
+"""
+    """\
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:1080px;padding:16px;background:var(--back);color:var(--ink);
@@ -38,6 +43,7 @@ summary{cursor:pointer;padding:4px 0}
 pre{margin:0;font-size:.9rem;white-space:pre-wrap}
 @media print{body{max-width:none;background:none}figure,tr{break-inside:avoid}}
 """
+)
 
 
 def clean(value: object) -> str:

@@ -109,6 +109,11 @@ class Model:
         return self._trained
 
     @property
+    def is_trained(self) -> bool:
+        """Whether there is something to predict with."""
+        return self._trained is not None
+
+    @property
     def classes(self) -> Array:
         """The labels [K] in the order of the outputs."""
         return self.trained.classes
@@ -258,6 +263,11 @@ class Model:
         """What training minimises, with a readout for so many classes."""
         readout = self.readout(self.observables.size, n_classes)
         return Objective(self.circuit, self.observables, readout, self.loss, self.penalty, self.circuit_scale)
+
+    def _repr_html_(self) -> str:
+        from q_store.models.card import html
+
+        return html(self)
 
     # ----------------------------------------------------------------------------------------------------------- files
 

@@ -144,6 +144,11 @@ class TrainingResult:
     seconds: float
     circuit: Circuit | None = None
 
+    def _repr_html_(self) -> str:
+        from q_store.training.card import html
+
+        return html(self)
+
     @staticmethod
     def of(state: TrainingState, circuit: Circuit | None = None) -> TrainingResult:
         """The result in a final state."""
