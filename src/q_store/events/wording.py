@@ -40,6 +40,35 @@ def _layers(values: Mapping[str, Any]) -> str:
     return f"from epoch {values['epoch']} the circuit has {layers}{gates}"
 
 
+def _chosen(values: Mapping[str, Any]) -> str:
+    recipe, asked, expected = values["recipe"], values["asked"], values.get("expected")
+    parts = [
+        f"recipe {recipe}: {values['reason']}" if asked == recipe else f"{asked} chose {recipe}: {values['reason']}"
+    ]
+    if expected is not None:
+        parts.append(
+            f"{100 * expected:.1f} % expected, reached in the benchmark with {values['expected_with']:,} circuits"
+        )
+    if values.get("price"):
+        parts.append(f"at most about {values['price']:,.2f} {values['currency']}")
+    return "; ".join(parts)
+
+
+def _planned(values: Mapping[str, Any]) -> str:
+    training, validation, test = (values[name] for name in ("training", "validation", "test"))
+    until = values.get("accuracy")
+    early = "" if until is None else f", fewer where {100 * until:g} % are seen twice"
+    return (
+        f"{values['recipe']} begins: at most {training + validation + test:,} circuits, {training:,} for training, "
+        f"{validation:,} for validation, {test:,} for the test{early}"
+    )
+
+
+def _finished(values: Mapping[str, Any]) -> str:
+    epochs = values["epochs"]
+    return f"trained: {values['reason']}" + (f" after {epochs} epochs" if epochs else "")
+
+
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Decided": _decided,
     "PoolPaused": lambda v: f"no backend works, waiting for one at most {v['patience']:.0f} s: {v['reason']}",
@@ -52,5 +81,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "RunStopped": lambda _: "somebody asked the run to stop",
     "ProcessStarted": lambda v: f"q-store {v['version']} began to work on the run",
     "ProcessEnded": lambda v: f"the process ended: {v['status']}" + (f", {v['reason']}" if v.get("reason") else ""),
-    "RunFinished": lambda v: f"trained: {v['reason']} after {v['epochs']} epochs",
+    "RecipeChosen": _chosen,
+    "RecipeStarted": _planned,
+    "RunFinished": _finished,
 }

@@ -117,10 +117,12 @@ def test_accuracies_steps_and_circuits_are_those_of_result_and_metrics(page, pai
 
     share = "{:.1f} %".format
     low, high = result["test_interval"]
-    assert figure("Test accuracy") == [
-        share(100 * result["accuracy"]["test"]),
-        f"95 %: {share(100 * low)} to {share(100 * high)}",
-    ]
+    interval = f"95 %: {share(100 * low)} to {share(100 * high)}"
+    assert figure("Test accuracy, simulated") == [share(100 * result["accuracy"]["test"]), interval]
+    remote = result["remote"]
+    low, high = remote["test_interval"]
+    interval = f"95 %: {share(100 * low)} to {share(100 * high)}, {remote['test_rows']} rows"
+    assert figure("Test accuracy, measured") == [share(100 * remote["test_accuracy"]), interval]
     assert figure("Training accuracy")[0] == share(100 * result["accuracy"]["train"])
     assert figure("Validation accuracy")[0] == share(100 * last["validation_accuracy"])
     assert figure("Circuits") == [f"{last['circuits']:,}", f"{last['shots']:,} shots, of the training"]

@@ -15,6 +15,7 @@ ASKED = (
     "noise", "shot_schedule", "depth_schedule", "prune",
 )  # fmt: skip
 MEASURED = ("accuracy", "test_interval", "two_qubit_gates", "parameters")
+REMOTE = ("test_accuracy", "test_interval", "test_rows")
 
 
 class Facts:
@@ -40,6 +41,9 @@ class Facts:
         control = self._result.get("classical_control")
         if isinstance(control, dict):
             found["control"] = control.get("test_accuracy")
+        remote = self._result.get("remote")
+        if isinstance(remote, dict):
+            found["remote"] = {name: remote.get(name) for name in REMOTE}
         return {
             "run": {
                 "name": self._folder.resolve().name,

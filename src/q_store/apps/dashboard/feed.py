@@ -114,7 +114,7 @@ class Reader:
         body: dict[str, Any] = {}
         changed = {name: text for name, text in sections.items() if self._sections.get(name) != text}
         if view.number != self._number:
-            for name, curve in (("steps", view.steps), ("epochs", view.epochs)):
+            for name, curve in (("steps", view.steps), ("epochs", view.epochs), ("looks", view.recipe.looks)):
                 at, rows, mark = curve.since(self._marks.get(name, NOTHING))
                 self._marks[name] = mark
                 if rows or not at:

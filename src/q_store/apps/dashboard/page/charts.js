@@ -10,6 +10,10 @@ const SPECS = [
     { from: "epochs", name: "train_accuracy", title: "training, as visited", colour: "--c2" },
     { from: "epochs", name: "validation_accuracy", title: "validation", colour: "--c3", dash: [6, 3] },
     { from: "epochs", name: "trained_accuracy", title: "validation, circuit as trained", colour: "--c4", dash: [2, 3] }] },
+  { id: "looks", title: "Accuracy by circuits", percent: true, across: "circuits of training", own: true, lines: [
+    { from: "looks", name: "held_out", title: "held-out rows", colour: "--c3" },
+    { from: "looks", name: "bought", title: "bought rows", colour: "--c2" },
+    { from: "looks", name: "sure", title: "what of that is sure", colour: "--c4", dash: [6, 3] }] },
   { id: "gradient", title: "Gradient norm", lines: [
     { from: "steps", name: "gradient_norm", title: "norm", colour: "--c1", band: "gradient_error" }] },
   { id: "rate", title: "Learning rate", lines: [
@@ -53,32 +57,33 @@ function table(lines, curves) {
   return tables.length === 1 ? tables[0] : uPlot.join(tables, tables.map((t) => t.slice(1).map(() => 0).reduce((a) => [...a, 1], [0])));
 }
 
-function series(lines) {
+function series(spec, lines) {
   const all = [{}];
   for (const line of lines) {
     const stroke = () => colour(line.colour);
-    all.push({ label: line.title, stroke, width: line.width ?? 2, dash: line.dash, spanGaps: true });
+    all.push({ label: line.title, stroke, width: line.width ?? 2, dash: line.dash, spanGaps: true, points: spec.own ? { show: true, size: 7 } : undefined });
     if (line.band) for (let k = 0; k < 2; k++) all.push({ stroke: "transparent", spanGaps: false, points: { show: false } });
   }
   return all;
 }
 
-/** All charts have the x of all points, so that a place is the same in each. */
-function reach(u, low, high) {
+/** All charts have the x of all points, so that a place is the same in each; but for one that is not by steps. */
+const reach = (spec) => (u, low, high) => {
   if (u.select?.width > 0) return [low, high]; // somebody enlarges a part
-  const all = Object.values(state.curves).flatMap((curve) => (curve.rows.length ? [curve.rows[0][0], curve.rows.at(-1)[0]] : []));
+  const all = Object.entries(state.curves).filter(([name]) => (name === "looks") === Boolean(spec.own))
+    .flatMap(([, curve]) => (curve.rows.length ? [curve.rows[0][0], curve.rows.at(-1)[0]] : []));
   return all.length ? [Math.min(...all), Math.max(...all, Math.min(...all) + 1)] : [0, 1];
-}
+};
 
 function options(spec, lines, width, moved) {
   const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   const bands = lines[0].band ? [{ series: [2, 3], fill: () => colour("--c1") + "33" }] : undefined;
   return {
-    width, height: HEIGHT, series: series(lines), bands, legend: { show: false },
-    scales: { x: { time: false, range: reach }, y: spec.percent ? { range: (u, low, high) => [Math.max(0, low - .05), Math.min(1, high + .05)] } : {} },
-    axes: [{ ...axis, size: 30, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? short(v) : "")) },
+    width, height: HEIGHT, series: series(spec, lines), bands, legend: { show: false },
+    scales: { x: { time: false, range: reach(spec) }, y: spec.percent ? { range: (u, low, high) => [Math.max(0, low - .05), Math.min(1, high + .05)] } : {} },
+    axes: [{ ...axis, size: spec.across ? 46 : 30, label: spec.across, labelSize: 16, labelFont: axis.font, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? short(v) : "")) },
       { ...axis, size: 58, values: (u, ticks) => ticks.map((v) => number(spec, v)) }],
-    cursor: { sync: { key: "steps" }, drag: { x: true, y: false }, points: { size: 7 } },
+    cursor: { sync: spec.own ? undefined : { key: "steps" }, drag: { x: true, y: false }, points: { size: 7 } },
     hooks: { setCursor: [moved] },
   };
 }
@@ -136,7 +141,7 @@ function tell(chart) {
     k += line.band ? 3 : 1;
   });
   const x = u.data[0][at ?? u.data[0].length - 1];
-  plot.setAttribute("aria-label", `${spec.title} at step ${short(x ?? 0)}: ${words.join(", ")}. Arrow keys move along.`);
+  plot.setAttribute("aria-label", `${spec.title} at ${spec.own ? `${short(x ?? 0)} circuits` : `step ${short(x ?? 0)}`}: ${words.join(", ")}. Arrow keys move along.`);
 }
 
 function keys(chart, event) {

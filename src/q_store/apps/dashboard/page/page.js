@@ -3,6 +3,7 @@ import { draw } from "./charts.js";
 import * as lanes from "./lanes.js";
 import { tested } from "./tested.js";
 import { element, fill, members, spend, split } from "./panels.js";
+import { done, recipeFigures } from "./recipe.js";
 import { clock, percent, short, span } from "./text.js";
 
 const byId = (id) => document.getElementById(id);
@@ -50,7 +51,7 @@ function show() {
   tested(known.tested);
   byId("s-circuit").hidden = !run.circuit;
   if (run.circuit && !byId("circuit").src) byId("circuit").src = "circuit.svg";
-  spend(known.spend, progress, known.proofs, run);
+  spend(known.spend, known.recipe.name ? { steps: 1, step: done(known.recipe, { stage: "" }) } : progress, known.proofs, run);
   draw(known.curves);
   byId("trouble").hidden = !trouble.text && !trouble.damaged;
   byId("trouble").textContent = trouble.text || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
@@ -82,12 +83,14 @@ function head(run, progress) {
 }
 
 function figures(p, result) {
-  const share = p.steps ? Math.min(1, p.stage === "finish" ? 1 : p.step / p.steps) : 0;
+  const recipe = known.recipe.name ? known.recipe : null;
+  const share = recipe ? done(recipe, p) : p.steps ? Math.min(1, p.stage === "finish" ? 1 : p.step / p.steps) : 0;
   const bar = byId("bar");
+  if (recipe) bar.setAttribute("aria-label", "Circuits bought, or steps done on this machine");
   bar.firstElementChild.style.width = `${100 * share}%`;
   bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
   const left = p.pace && p.steps && p.stage !== "finish" ? (p.steps - p.step) / p.pace : null;
-  const rows = [
+  const rows = recipe ? recipeFigures(recipe, p, known.spend, lastOf("steps", "loss"), known.run.alive !== false) : [
     [p.stage === "finish" ? "Evaluation of the finish" : "Step", short(p.step), p.steps && p.stage !== "finish" ? `of ${short(p.steps)}` : ""],
     ["Epoch", short(p.epoch), p.epochs ? `of ${short(p.epochs)}` : ""],
     ["Loss", short(lastOf("steps", "loss") ?? p.train_loss), p.validation_loss === null ? "" : `validation ${short(p.validation_loss)}`],
@@ -101,7 +104,9 @@ function figures(p, result) {
   ];
   if (result.accuracy) {
     const [low, high] = result.test_interval ?? [];
-    rows.push(["Test accuracy", percent(result.accuracy.test), low === undefined ? "" : `95 %: ${percent(low)} to ${percent(high)}`]);
+    const far = result.remote;
+    if (far) rows.push(["Test accuracy, measured", percent(far.test_accuracy), `95 %: ${far.test_interval.map(percent).join(" to ")}, ${short(far.test_rows)} rows`]);
+    rows.push([far ? "Test accuracy, simulated" : "Test accuracy", percent(result.accuracy.test), low === undefined ? "" : `95 %: ${percent(low)} to ${percent(high)}`]);
     rows.push(["Training accuracy", percent(result.accuracy.train), "of the trained model"]);
     if (result.control !== null && result.control !== undefined) rows.push(["Classical control", percent(result.control), "test accuracy"]);
   }
