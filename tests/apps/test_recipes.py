@@ -16,6 +16,7 @@ from q_store.apps.tally import Tally
 from q_store.emulator import Emulator
 from q_store.events import StepDone
 from q_store.models.model import Model
+from q_store.training.recipes.expected import MEASURED
 
 KEY = "a-key-that-nobody-may-see"
 
@@ -260,3 +261,28 @@ def test_a_pause_and_a_stop_are_heeded_between_two_steps(train, monkeypatch):
     events = seen("run")
     assert [each["step"] for each in of(events, "StepDone")] == [1, 2]
     assert of(events, "ProcessEnded")[-1]["status"] == "stopped"
+
+
+def test_what_was_measured_on_other_data_is_not_expected(train, q_store):
+    """The benchmark's figure is told as what it is, of its own data and model."""
+    few = ("--recipe", "calibrate", "--circuits", 20, "--epochs", 1, "--finish", 0)
+    figure = f"{100 * MEASURED['calibrate'][20]:.1f} % with 20 circuits"
+    mine = train(*few, "--out", "mine")
+    assert f"expected accuracy: not known for these data and this model; ring reached {figure}" in words(mine.out)
+    other = q_store("train", "compact", "--data", "bundled", *few, "--no-control", "--out", "other")
+    assert "expected accuracy: not known for these data and this model; ring reached" in words(other.out)
+    same = q_store("train", "ring", "--data", "bundled", *few, "--no-control", "--out", "same")
+    assert f"expected accuracy: {figure}" in words(same.out)
+    told = {run: chosen(Path(run) / "events.jsonl") for run in ("mine", "other", "same")}
+    assert [told[run]["expected"] for run in ("mine", "other", "same")] == [None, None, MEASURED["calibrate"][20]]
+    exact = train("--recipe", "exact", "--epochs", 1, "--finish", 0)
+    assert "expected accuracy: not measured for exact, see" in words(exact.out)
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+def chosen(path):
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return next(event["values"] for event in events if event.get("kind") == "RecipeChosen")

@@ -50,11 +50,16 @@ LOCAL_CHECKPOINT = "local.npz"
 SHOTS = 1_000
 """A circuit, where neither the command nor the model says."""
 CURRENCY = "USD"
+MEASURED_MODEL, MEASURED_DATA = "ring", ("bundled", "full")
+"""Of the benchmark of recipes, whose figures say nothing about others."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe about to run: what was asked for, its task, the choice, who runs the jobs, and who hears the pool."""
+    """A recipe about to run: what was asked for, its task, the choice, who runs the jobs, and who hears the pool.
+
+    `measured`: whether the benchmark of recipes was of the same model and data.
+    """
 
     asked: str
     task: Task
@@ -62,6 +67,7 @@ class Run:
     sites: Sites
     tally: Tally | None = None
     listeners: list[Sink] = field(default_factory=list)
+    measured: bool = True
 
     @property
     def remote(self) -> bool:
@@ -88,11 +94,14 @@ def prepared(folder: RunFolder, request: Request, parts: Assembly, far: Far | No
     tally, listeners = (far.tally, far.listeners) if far else (None, [])
     pool = tally.capabilities if tally else None
     if request.recipe == AUTO:
-        return Run(str(request.recipe), task, choose(task, parts.meter.capabilities, pool), sites, tally, listeners)
-    recipe = named(str(request.recipe))
-    if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
-        recipe = replace(recipe, base=Regress())
-    return Run(str(request.recipe), task, chosen(recipe, task, "asked for"), sites, tally, listeners)
+        choice = choose(task, parts.meter.capabilities, pool)
+    else:
+        recipe = named(str(request.recipe))
+        if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
+            recipe = replace(recipe, base=Regress())
+        choice = chosen(recipe, task, "asked for")
+    measured = parts.model.name == MEASURED_MODEL and parts.data.source in MEASURED_DATA
+    return Run(str(request.recipe), task, choice, sites, tally, listeners, measured)
 
 
 def announced(run: Run, caps: Caps | None, each: float | None, console: Console, tell: Sink) -> None:
@@ -115,20 +124,25 @@ def announced(run: Run, caps: Caps | None, each: float | None, console: Console,
         f"at most {run.total:,} {where}: {training:,} for training, {validation:,} for validation, {test:,} for the "
         f"test" + ("" if each is None or not run.remote else f"; about {each * run.total:,.2f} {CURRENCY}"),
     )
-    if choice.expected is None:
-        plain(console, "expected accuracy: not measured with so few circuits, see docs/recipes.md")
-    else:
-        found = choice.expected
-        plain(
-            console,
-            f"expected accuracy: {100 * found.accuracy:.1f} % with {found.circuits:,} circuits, {found.origin}",
-        )
+    plain(console, f"expected accuracy: {_expected(run)}")
     if caps is not None and run.remote:
         _require(run, caps, each)
 
 
+def _expected(run: Run) -> str:
+    """What is known of it, in words."""
+    recipe, found = run.choice.recipe.name, run.choice.expected
+    if found is None:
+        few = " with so few circuits" if run.choice.circuits[0] else ""
+        return f"not measured for {recipe}{few}, see docs/recipes.md"
+    figure = f"{100 * found.accuracy:.1f} % with {found.circuits:,} circuits"
+    if run.measured:
+        return f"{figure}, {found.origin}"
+    return f"not known for these data and this model; {MEASURED_MODEL} reached {figure}, {found.origin}"
+
+
 def _chosen(run: Run, price: float | None) -> RecipeChosen:
-    choice, found = run.choice, run.choice.expected
+    choice, found = run.choice, run.choice.expected if run.measured else None
     accuracy, circuits = (None, None) if found is None else (found.accuracy, found.circuits)
     currency = "" if price is None else CURRENCY
     return RecipeChosen(choice.recipe.name, run.asked, choice.reason, accuracy, circuits, price, currency)
