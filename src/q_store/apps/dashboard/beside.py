@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from q_store.apps.dashboard.security import secret
 from q_store.apps.dashboard.serve import HOST, OPTION, link, listen
 from q_store.apps.progress import plain
 
@@ -35,7 +35,7 @@ def beside(folder: Path, port: int, console: Console, option: str = OPTION) -> I
 
 def _started(listening: socket.socket, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """The process, and the link to its page."""
-    token, port = secrets.token_urlsafe(24), listening.getsockname()[1]
+    token, port = secret(), listening.getsockname()[1]
     child = subprocess.Popen(  # noqa: S603  # our own module
         [sys.executable, "-m", "q_store.apps.dashboard", str(listening.fileno())],
         stdin=subprocess.PIPE,

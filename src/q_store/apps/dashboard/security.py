@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
+import re
+import secrets
 import socket
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -17,6 +20,8 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from q_store.errors import ConfigError
 
 LARGEST = 1024
 """Bytes of a request's body."""
@@ -33,6 +38,25 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 LOCAL = ("127.0.0.1", "localhost", "::1")
+TOKEN = "Q_STORE_DASHBOARD_TOKEN"  # noqa: S105  # the name of a variable
+"""A token that stays the same, for programs that come again and again."""
+_FIXED = re.compile(r"[A-Za-z0-9_-]{24,200}")
+
+
+def secret() -> str:
+    """The token of a dashboard: a new one, or that of the environment.
+
+    Raises ConfigError for one that is short, or does not fit into a link.
+    """
+    fixed = os.environ.get(TOKEN)
+    if not fixed:
+        return secrets.token_urlsafe(24)
+    if not _FIXED.fullmatch(fixed):
+        raise ConfigError(
+            f"expected {TOKEN} of 24 to 200 letters, digits, '-' and '_', got something else; make one with: python -c "
+            "'import secrets; print(secrets.token_urlsafe(24))'"
+        )
+    return fixed
 
 
 class Guard:
