@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +15,8 @@ from dashboard_runs import OPENING, folder_of_run, step, write
 from q_store.apps.dashboard import security
 from q_store.apps.dashboard.app import application
 from q_store.apps.dashboard.feed import Feed
-from q_store.apps.dashboard.prometheus import exposition
+from q_store.apps.dashboard.prometheus import exposition, families
+from q_store.apps.dashboard.view import View
 from q_store.apps.history import EVENTS, History
 from q_store.errors import ConfigError
 from q_store.events import BudgetSet, Decided, EpochDone, JobEnded, Looked, MemberChanged, ProcessEnded, RecipeStarted
@@ -21,6 +24,7 @@ from q_store.ledger import ledger
 
 parser = pytest.importorskip("prometheus_client.parser")
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 TOKEN = "t" * 32
 LEAVE = {"authorization": f"Bearer {TOKEN}"}
 MEMBER = MemberChanged("forte", 1.0, "working", "", 12.5, 0.5, 3, 8, 0.0, 40, 2)
@@ -148,6 +152,17 @@ def test_names_and_units_are_as_prometheus_wants_them(paid):
         assert not name.endswith(("_ms", "_milliseconds", "_percent"))
         if "accuracy" in name:
             assert name.endswith("_ratio")
+
+
+def test_every_metric_is_documented_and_no_other():
+    state = View().sections() | {
+        "run": {"alive": None},
+        "result": {},
+        "last": {},
+        "events": {"number": 0, "damaged": 0},
+    }
+    documented = re.findall(r"`(q_store_\w+)`", (DOCS / "trackers.md").read_text(encoding="utf-8"))
+    assert sorted(documented) == sorted(f"q_store_{name}" for name, *_ in families(state))
 
 
 def test_a_run_that_has_not_begun_and_one_that_has_ended_are_told(tmp_path):
