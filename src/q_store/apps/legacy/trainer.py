@@ -219,6 +219,11 @@ class QuantumTrainer:
         """Print it."""
         print(self.performance_report())  # noqa: T201  # its name says so
 
+    def _repr_html_(self) -> str:
+        from q_store.apps.legacy.card import html
+
+        return html(self.watcher, self.usage)
+
     def print_backend_stats(self) -> None:
         """Print what the backends did."""
         print("\n".join(self.usage.lines()))  # noqa: T201  # its name says so
