@@ -35,6 +35,32 @@ def test_a_curve_without_validation_is_drawn(tmp_path):
     assert (tmp_path / "curve.png").exists()
 
 
+def looks(*circuits, on="bought"):
+    return [{"look": n, "circuits": c, "accuracy": 0.5 + c / 1000, "on": on} for n, c in enumerate(circuits, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "panels"),
+    [
+        ([*looks(40, 50), *looks(50, on="held_out")], 1),
+        ([*epochs(3), FINISH, *looks(20), *looks(20, on="held_out")], 2),
+        (looks(0, on="held_out"), 1),
+    ],
+)
+def test_looks_of_a_recipe_are_drawn_over_circuits(tmp_path, monkeypatch, rows, panels):
+    saved, save = [], plots._save
+    monkeypatch.setattr(plots, "_save", lambda figure, path: (saved.append(figure), save(figure, path)))
+    plots.learning_curve_png(tmp_path / "curve.png", rows, "title")
+    assert (tmp_path / "curve.png").read_bytes().startswith(PNG)
+    axes = saved[0].axes
+    assert len(axes) == panels
+    for on in ("bought", "held_out"):
+        own = [(row["circuits"], 100 * row["accuracy"]) for row in rows if row.get("on") == on]
+        drawn = [line for line in axes[-1].lines if line.get_label() == f"of {on.replace('_', '-')} rows"]
+        assert [[tuple(point) for point in line.get_xydata()] for line in drawn] == ([own] if own else [])
+    assert axes[-1].get_xlabel() == "circuits of training"
+
+
 @pytest.mark.parametrize("classes", [2, 10, 40])
 def test_the_matrix_is_drawn_for_any_number_of_classes(tmp_path, classes):
     counts = np.zeros((classes, classes), dtype=np.int64)

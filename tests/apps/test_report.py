@@ -376,7 +376,8 @@ def recipe(run):
             begun = RecipeStarted("regress", 1, 1, 60, 15, 300, 0, 30)
             write(run, ProcessStarted("0.1.0"), begun, Looked(7, 9, 0.0, 0.9, 50, "held_out", 0.9), begun, *looks)
         elif how == "metrics":
-            rows = [{"look": 1, "circuits": c, "accuracy": share, "on": "held_out"} for c, share in LOOKS]
+            rows = [{"epoch": 1, "stage": "epochs", "circuits": 5_000, "validation_accuracy": 0.9}]  # of training here
+            rows += [{"look": 1, "circuits": c, "accuracy": share, "on": "held_out"} for c, share in LOOKS]
             (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         else:
             rows = [{"epoch": 1, "circuits": c, "validation_accuracy": share} for c, share in LOOKS]
@@ -390,7 +391,8 @@ def recipe(run):
 def test_a_recipe_has_a_curve_over_the_circuits_it_bought(recipe, q_store, how):
     folder = recipe(how)
     found = read(folder)
-    assert next(iter(found.looks.values())) == LOOKS
+    assert list(found.looks.values()) == [LOOKS]
+    assert len(found.epochs) == {"events": 0, "metrics": 1, "epochs": 3}[how]
     assert q_store("report", folder).code == 0
     picture = (folder / "report-charts" / "circuits.svg").read_text(encoding="utf-8")
     assert "Accuracy by circuits of training" in picture

@@ -48,20 +48,48 @@ def confusion_png(path: Path, counts: NDArray[np.int64], names: Sequence[str], t
 
 
 def learning_curve_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Draw training loss and validation accuracy over the epochs of the metrics `rows`; the finish is a diamond."""
+    """Draw the metrics `rows`: loss and validation accuracy over the epochs, the finish a diamond; looks of a recipe.
+
+    Those are drawn over the circuits of training, in place of the accuracy; without epochs they stand alone.
+    """
+    looks = [row for row in rows if "look" in row]
+    epochs = [row for row in rows if "look" not in row]
     figure = _figure(8.4, 4.2)
-    left, right = figure.subplots(1, 2)
-    losses = [_number(row.get("train_loss"), 1) for row in rows]
-    shares = [_number(row.get("validation_accuracy"), 100) for row in rows]
-    finish = bool(rows) and rows[-1].get("stage") == "finish"
-    _curve(left, losses, ORANGE, "loss on the training part", finish=finish)
-    _curve(right, shares, BLUE, "accuracy on the validation part, %", finish=finish)
-    if shares and np.isfinite(shares[-1]):
-        right.annotate(f"{shares[-1]:.1f} %", (len(shares), shares[-1]), xytext=(4, 9), textcoords="offset points",
-                       ha="right", color=BLUE, fontsize=10, fontweight="bold")  # fmt: skip
-        right.margins(y=0.12)
+    finish = bool(epochs) and epochs[-1].get("stage") == "finish"
+    *left, right = figure.subplots(1, 1 if looks and not epochs else 2, squeeze=False)[0]
+    for axes in left:
+        losses = [_number(row.get("train_loss"), 1) for row in epochs]
+        _curve(axes, losses, ORANGE, "loss on the training part", finish=finish)
+    if looks:
+        _looks(right, looks)
+    else:
+        shares = [_number(row.get("validation_accuracy"), 100) for row in epochs]
+        _curve(right, shares, BLUE, "accuracy on the validation part, %", finish=finish)
+        if shares and np.isfinite(shares[-1]):
+            _last(right, len(shares), shares[-1])
     figure.suptitle(title, x=0.02, ha="left", color=INK, fontsize=11, fontweight="bold")
     _save(figure, path)
+
+
+def _looks(axes: Axes, looks: Sequence[Mapping[str, Any]]) -> None:
+    """Accuracies of held-out and of bought rows over circuits."""
+    for on, colour, label in (("held_out", BLUE, "of held-out rows"), ("bought", ORANGE, "of bought rows")):
+        own = [row for row in looks if row.get("on") == on]
+        if own:
+            shares = [_number(row.get("accuracy"), 100) for row in own]
+            axes.plot([row["circuits"] for row in own], shares, color=colour, linewidth=2, marker="o", label=label)
+    _last(axes, looks[-1]["circuits"], _number(looks[-1].get("accuracy"), 100))
+    axes.set_title("accuracy, %", loc="left", fontsize=9.5, color=MUTED)
+    axes.set_xlabel("circuits of training", color=MUTED, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    _bare(axes)
+
+
+def _last(axes: Axes, x: float, share: float) -> None:
+    """Write the last accuracy at its point."""
+    axes.annotate(f"{share:.1f} %", (x, share), xytext=(4, 9), textcoords="offset points",
+                  ha="right", color=BLUE, fontsize=10, fontweight="bold")  # fmt: skip
+    axes.margins(y=0.12)
 
 
 def _figure(width: float, height: float | None = None) -> Figure:
@@ -86,8 +114,6 @@ def _number(value: float | None, scale: float) -> float:
 
 def _curve(axes: Axes, values: Sequence[float], colour: str, label: str, *, finish: bool) -> None:
     """One point an epoch, numbered from 1; with `finish` the last value stands apart, one step further."""
-    from matplotlib.ticker import MaxNLocator
-
     last = len(values) - int(finish)
     epochs = range(1, last + 1)
     axes.plot(epochs, values[:last], color=colour, linewidth=2, marker="o", markersize=3.5 if last < 60 else 0)
@@ -97,13 +123,20 @@ def _curve(axes: Axes, values: Sequence[float], colour: str, label: str, *, fini
         axes.plot([last + 1], values[last:], color=colour, marker="D", markersize=6, linestyle="none")
     axes.set_title(label, loc="left", fontsize=9.5, color=MUTED)
     axes.set_xlabel("epoch (◆ after the full-batch L-BFGS finish)" if finish else "epoch", color=MUTED, fontsize=9)
+    _bare(axes)
+    axes.set_xlim(0.5, max(last + 1.5, 2.5))
+
+
+def _bare(axes: Axes) -> None:
+    """Ticks at whole numbers, and no more lines than it takes."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(length=0, labelsize=8.5, colors=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.set_xlim(0.5, max(last + 1.5, 2.5))
 
 
 def _save(figure: Figure, path: Path) -> None:

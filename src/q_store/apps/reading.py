@@ -12,6 +12,7 @@ from q_store.apps.dashboard.curve import Curve
 from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.view import View
 from q_store.apps.history import EVENTS, Entry, History
+from q_store.apps.progress import LOOK
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CONFIG, PROGRAM, RESULT, TESTED, RunFolder
 from q_store.apps.shelf import folder_of
@@ -37,7 +38,7 @@ class Reading:
 
     Attributes:
         folder: where. config, result: its files; result is empty while the run is not finished.
-        epochs: the lines of its metrics. view: its events, added up. ledger: None without events.
+        epochs: the lines of its metrics, but for looks. view: its events, added up. ledger: None without events.
         began, ended: times of the first event and the last, seconds since 1970; None without events.
         looks: (circuits of training, accuracy) on the way, by the rows that were looked at; empty: not said which.
         damaged: lines of its events that could not be read. tested: what was found on the test part; None where that
@@ -115,6 +116,7 @@ def read(run: Path, store: Path | None = None) -> Reading:
     result = folder.result if folder.finished else {}
     history = History(folder.path)
     entries, rows = history.read(), folder.metrics()
+    looks = [row for row in rows if LOOK in row]
     view = View()
     for entry in entries:
         view.take(entry)
@@ -122,12 +124,12 @@ def read(run: Path, store: Path | None = None) -> Reading:
         folder,
         config,
         result,
-        rows,
+        [row for row in rows if LOOK not in row],
         view,
         ledger(entries) if entries else None,
         entries[0].time if entries else None,
         entries[-1].time if entries else None,
-        _looks(entries) or _by_circuits(rows),
+        _looks(entries) or _by_circuits(looks or rows),
         history.damaged,
         _tested(folder.path / TESTED),
     )
