@@ -87,3 +87,11 @@ def test_the_matrix_shows_counts_and_colours_by_the_true_class(tmp_path, monkeyp
 def test_matplotlib_is_not_loaded_before_a_picture_is_drawn():
     probe = "import sys, q_store.apps.plots; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["a long name " * 20, "日本語", "$\\frac{", "a\nb"])
+def test_any_name_of_a_class_is_drawn(tmp_path, name):
+    """Warnings are errors here: of a font without a sign, of a layout that leaves no room."""
+    path = tmp_path / "confusion.png"
+    plots.confusion_png(path, np.array([[3, 1], [0, 4]]), [name, "b"], "title")
+    assert path.read_bytes().startswith(PNG)

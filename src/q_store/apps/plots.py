@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2933", "#66727f", "#e4e7eb"
 BLUE, ORANGE = "#2563a8", "#d9730d"
 DPI = 150
+LONGEST = 20
+"""Characters of the name of a class."""
 READABLE_CLASSES = 25
 """Up to so many classes every cell carries its number."""
 
@@ -31,8 +34,10 @@ def confusion_png(path: Path, counts: NDArray[np.int64], names: Sequence[str], t
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if classes <= READABLE_CLASSES:
         _numbers(axes, counts, shares)
-        axes.set_xticks(range(classes), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(classes), names)
+        short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+        plain = {"parse_math": False}  # a dollar in a name is a dollar
+        axes.set_xticks(range(classes), short, rotation=40, ha="right", rotation_mode="anchor", **plain)
+        axes.set_yticks(range(classes), short, **plain)
     axes.tick_params(length=0, labelsize=9, colors=INK)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted", color=MUTED)
@@ -143,5 +148,7 @@ def _save(figure: Figure, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
-    figure.draw_without_rendering()  # the layout of square axes settles in a second pass
-    write_whole(path, canvas.print_png)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # an empty box stands for it
+        figure.draw_without_rendering()  # the layout of square axes settles in a second pass
+        write_whole(path, canvas.print_png)
