@@ -9,9 +9,12 @@ One probe at a time, then one slice on trial.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 
 from q_store.pool.settings import PoolSettings
+
+_OFTEN = 3
 
 
 class Health(enum.Enum):
@@ -37,7 +40,9 @@ class Breaker:
         self.reason = ""
         self._settings = settings
         self._in_a_row = self._opened = 0
-        self._closed = 0.0
+        self._closed = -math.inf
+        self._returns = 0
+        """Times in a row that it opened soon after it had closed: one that comes and goes is asked ever less often."""
         self._recent: deque[bool] = deque(maxlen=settings.recent)
 
     def succeeded(self, now: float) -> None:
@@ -62,8 +67,9 @@ class Breaker:
             self._open(now, reason)
 
     def _open(self, now: float, reason: str) -> None:
-        if self.health is Health.CLOSED and now - self._closed > self._settings.longest_pause:
-            self._opened = 0  # one that comes and goes is asked ever less often
+        if self.health is Health.CLOSED:
+            soon = now - self._closed <= self._settings.longest_pause
+            self._opened, self._returns = (self._opened, self._returns + 1) if soon else (0, 0)
         self.until = now + min(self._settings.pause * 2.0**self._opened, self._settings.longest_pause)
         self.health, self.reason = Health.OPEN, reason
         self._opened = min(self._opened + 1, 64)
@@ -90,6 +96,6 @@ class Breaker:
             self._open(now, reason)
 
     def hurry(self, now: float) -> None:
-        """The provider says that it is back: an open breaker probes at once."""
-        if self.health is Health.OPEN:
+        """The provider says that it is back: an open breaker probes at once, unless that was said often in vain."""
+        if self.health is Health.OPEN and self._returns < _OFTEN:
             self.until = now

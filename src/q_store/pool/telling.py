@@ -92,9 +92,8 @@ class Telling:
         before = owners[action.numbers]
         for name, count in zip(*np.unique(before[before != _UNTOLD], return_counts=True), strict=True):
             member = self._slices[int(name)][0]
-            what = "hedged" if action.hedge else "moved" if member != action.member else "sent again"
-            reason = self._reasons.get(int(name)) or self._why(member, hedge=action.hedge)
-            self._say(what, member, reason, to=action.member, circuits=int(count))
+            what, why = self._moved(member, action)
+            self._say(what, member, self._reasons.get(int(name)) or why, to=action.member, circuits=int(count))
         self._slices[action.slice] = action.member, action.batch
         owners[action.numbers] = action.slice
 
@@ -104,12 +103,14 @@ class Telling:
         if member and self._last[member].health not in _AWAY:
             self._say("recalled", member, self._reasons.get(action.slice, ""))
 
-    def _why(self, member: str, *, hedge: bool) -> str:
-        """Others get what a member has."""
+    def _moved(self, member: str, action: Send) -> tuple[str, str]:
+        """What a sending is of circuits that a member had, and why. Should it answer first after all, that counts."""
         standing = self._last[member]
-        if standing.health in _AWAY:
-            return standing.reason
-        return f"{member} is expected to take longer" if hedge else "it does not answer in time"
+        if standing.health in _AWAY | {Health.DOUBTED}:
+            return "moved" if member != action.member else "sent again", standing.reason
+        if action.hedge:
+            return "hedged", f"{member} is expected to take longer"
+        return "moved" if member != action.member else "sent again", "it does not answer in time"
 
     def _members(self, now: float) -> None:
         for standing in self._state.standing(now):

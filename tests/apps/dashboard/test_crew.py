@@ -88,6 +88,20 @@ def test_open_breaker_is_shown_from_the_moment_it_opens():
     assert seconds(crew, "forte")["paused"] == pytest.approx(4.0)
 
 
+def test_failing_is_shown_at_once_and_leaves_no_trace_where_it_was_one_call():
+    crew = took(changed(1, "forte", 100.0, "working"), changed(2, "forte", 103.0, "failing", "refused"))
+    (member,) = crew.sections()["members"]
+    assert (member["health"], member["reason"], member["away"]) == ("failing", "refused", 103.0)
+    crew.take(changed(3, "forte", 104.0, "working"))
+    assert crew.sections()["members"][0]["away"] is None
+    assert "forte" not in crew.lanes.since(UNSEEN)[0]
+    crew.take(changed(4, "forte", 110.0, "failing"))
+    crew.take(changed(5, "forte", 111.0, "paused"))
+    assert crew.sections()["members"][0]["away"] == 110.0
+    crew.take(changed(6, "forte", 115.0, "on trial"))
+    assert seconds(crew, "forte")["paused"] == pytest.approx(5.0)
+
+
 def test_failed_job_marks_its_lane():
     crew = took(built(1, "a", "forte", 100.0), ended(2, "a", "forte", 100.0, "failed", cost=0.0))
     assert seconds(crew, "forte")["failed"] == 1

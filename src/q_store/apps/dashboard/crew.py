@@ -13,6 +13,8 @@ from q_store.ledger import Life, chain, life, offsets
 SHOWN = ("health", "rate", "latency", "in_flight", "window", "answered", "failed")
 AWAY = frozenset({"paused", "probing", "barred"})
 """Health of a member that gets no jobs."""
+FAILING = "failing"
+"""Health of one that gets none until its latest call is answered, which may be at once."""
 NEAR = 64
 """Jobs of a member by which its clock is put on ours."""
 OPEN = 64
@@ -30,6 +32,9 @@ class Crew:
         self._members: dict[str, dict[str, Any]] = {}
         self._open: dict[str, tuple[str, str, float]] = {}
         self._away: dict[str, float] = {}
+        """Since when a member does not answer."""
+        self._broken: set[str] = set()
+        """Those of them that are out of reach: of a call that failed once no trace is left."""
         self._lives: dict[str, deque[Life]] = {}
         self._proofs: dict[str, int] = {}
 
@@ -77,15 +82,22 @@ class Crew:
         own.update({key: values[key] for key in SHOWN})
         own["reason"] = plain(values["reason"])
         at = float(values["at"])
-        if values["health"] in AWAY:
+        if values["health"] in AWAY | {FAILING}:
             self._away.setdefault(name, at)
-        elif name in self._away:
-            self.lanes.add(name, "paused", self._away.pop(name), at)
+            if values["health"] in AWAY:
+                self._broken.add(name)
+        else:
+            self._back(name, at)
+
+    def _back(self, name: str, at: float) -> None:
+        since = self._away.pop(name, at)
+        if name in self._broken:
+            self._broken.discard(name)
+            self.lanes.add(name, "paused", since, max(at, since))
 
     def _close_away(self, at: float) -> None:
-        for name, since in self._away.items():
-            self.lanes.add(name, "paused", since, max(at, since))
-        self._away.clear()
+        for name in list(self._away):
+            self._back(name, at)
 
     def _ended(self, entry: Entry) -> None:
         values = entry.values

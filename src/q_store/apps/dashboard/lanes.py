@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 STATES = ("sending", "queued", "running", "failed", "paused")
-"""Seconds of jobs that were on their way to or from a backend, queued there, running; number that failed; seconds of an
-open breaker. In a piece where all are 0 the backend was idle."""
+"""Seconds of jobs that were on their way to or from a backend, queued there, running; number that failed; seconds for
+which it was out of reach. In a piece where all are 0 the backend was idle."""
 WIDTH = 0.125
 CAPACITY = 512
 LaneMark = tuple[int, int]
