@@ -89,6 +89,7 @@ def test_a_recipe_buys_what_it_says(train, net, words, training):
     assert "expected accuracy" in answer.err
     assert Model.load(Path("run") / "model.npz").trained.vector.size == sum(answer.json["parameters"].values())
     assert answer.json["remote"]["test_accuracy"] == found["test_accuracy"]
+    assert f"; its {charged(net):,} circuits by simulator at" in flat(answer.err)
     assert "not quantum hardware" in answer.err
     assert json.loads(Path("run/result.json").read_text())["recipe"] == found
 
@@ -268,18 +269,18 @@ def test_what_was_measured_on_other_data_is_not_expected(train, q_store):
     few = ("--recipe", "calibrate", "--circuits", 20, "--epochs", 1, "--finish", 0)
     figure = f"{100 * MEASURED['calibrate'][20]:.1f} % with 20 circuits"
     mine = train(*few, "--out", "mine")
-    assert f"expected accuracy: not known for these data and this model; ring reached {figure}" in words(mine.out)
+    assert f"expected accuracy: not known for these data and this model; ring reached {figure}" in flat(mine.out)
     other = q_store("train", "compact", "--data", "bundled", *few, "--no-control", "--out", "other")
-    assert "expected accuracy: not known for these data and this model; ring reached" in words(other.out)
+    assert "expected accuracy: not known for these data and this model; ring reached" in flat(other.out)
     same = q_store("train", "ring", "--data", "bundled", *few, "--no-control", "--out", "same")
-    assert f"expected accuracy: {figure}" in words(same.out)
+    assert f"expected accuracy: {figure}" in flat(same.out)
     told = {run: chosen(Path(run) / "events.jsonl") for run in ("mine", "other", "same")}
     assert [told[run]["expected"] for run in ("mine", "other", "same")] == [None, None, MEASURED["calibrate"][20]]
     exact = train("--recipe", "exact", "--epochs", 1, "--finish", 0)
-    assert "expected accuracy: not measured for exact, see" in words(exact.out)
+    assert "expected accuracy: not measured for exact, see" in flat(exact.out)
 
 
-def words(text):
+def flat(text):
     return " ".join(text.split())
 
 

@@ -272,4 +272,4 @@ def _honest(run: Run, request: Request, found: RecipeResult) -> str:
         return f"{where}; here all of it was simulated on this machine, nothing ran on quantum hardware."
     place = request.place
     hardware = "quantum hardware" if place.honest.startswith("Trained on quantum hardware") else "not quantum hardware"
-    return f"{where}, by {place.title}: {hardware}."
+    return f"{where}; its {found.spent.circuits:,} circuits by {place.title}: {hardware}."
