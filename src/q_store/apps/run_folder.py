@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,9 @@ PROGRAM = "program"
 RUNS = Path("runs")
 """Where run folders go that are given no place."""
 CIRCUIT, TESTED, CONFUSION, CURVE = "circuit.svg", "tested.json", "confusion.png", "learning_curve.png"
+
+PAUSES = (0.002, 0.01, 0.05)
+"""Seconds between tries to hold a folder that somebody holds."""
 
 
 class RunFolder:
@@ -93,7 +97,7 @@ class RunFolder:
             return
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor, fcntl.LOCK_EX)
         except BlockingIOError as error:
             os.close(descriptor)
             raise RunError(
@@ -224,6 +228,39 @@ class RunFolder:
     def keep_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replace the metrics by `rows`: what a resumed run repeats must not be there twice."""
         write_text(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def at_work(path: Path) -> bool | None:
+    """Whether a process holds the folder; None where the system does not tell. Has the lock itself for a moment."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int, kind: int) -> None:
+    """Lock; a little later where `at_work` looks just now. Raises BlockingIOError where somebody keeps it."""
+    import fcntl
+
+    for pause in PAUSES:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return
+    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
 
 
 def fresh(parent: Path, name: str) -> Path:

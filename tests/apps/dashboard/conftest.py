@@ -65,4 +65,4 @@ def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed befor
     yield visit
     for context in contexts:
         context.close()
-    assert [each for each in trouble if not (visit.cut and "net::ERR_" in each)] == []
+    assert [each for each in trouble if not (visit.cut and "Failed to load resource" in each)] == []

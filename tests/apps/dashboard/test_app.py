@@ -8,6 +8,7 @@ import pytest
 
 from q_store.apps.control import asked
 from q_store.apps.dashboard.app import application
+from q_store.apps.dashboard.feed import Feed
 from q_store.apps.dashboard.security import allowed
 from q_store.apps.run_folder import RunFolder
 
@@ -20,7 +21,7 @@ JSON = {**COOKIE, "content-type": "application/json"}
 
 def ask(run, method, path="/", *, base=HERE, host="127.0.0.1", **given):
     async def call():
-        transport = httpx.ASGITransport(application(run, TOKEN, host, 8080))
+        transport = httpx.ASGITransport(application(Feed(run), TOKEN, host, 8080))
         async with httpx.AsyncClient(transport=transport, base_url=base) as client:
             return await client.request(method, path, **given)
 

@@ -1,12 +1,16 @@
 """What a reader of the feed is told, from the files of a run."""
 
 import asyncio
+import fcntl
 import json
 
 import pytest
 from dashboard_runs import OPENING, folder_of_run, step, write
 
+from q_store.apps.dashboard import facts
 from q_store.apps.dashboard.feed import Feed, Reader
+from q_store.apps.run_folder import RunFolder
+from q_store.errors import RunError
 from q_store.events import EpochDone, RunFinished, RunStarted, StageStarted
 
 
@@ -135,12 +139,33 @@ def test_state_of_the_run_is_told(run, wanted, alive):
     assert message["run"]["alive"] in {alive, None}
 
 
-def test_run_that_trains_is_alive(run):
-    from q_store.apps.run_folder import RunFolder
+@pytest.mark.parametrize("system", ["Linux", "another"])
+def test_run_that_trains_is_alive(run, monkeypatch, system):
+    if system == "another":
+        monkeypatch.setattr(facts, "LOCKS", run / "nothing")
+    elif not facts.LOCKS.exists():
+        pytest.skip("the system keeps no list of locks")
+    folder, feed, reader = RunFolder.find(run), Feed(run), Reader()
+    folder.lock()
+    assert told(feed, reader)["run"]["alive"] is True
+    folder.close()
+    assert told(feed, reader)["run"]["alive"] is False
 
+
+def test_a_training_begins_while_somebody_looks(run, monkeypatch):
+    looks = []
+    flock = fcntl.flock
+
+    def seen(descriptor, kind):
+        if kind == fcntl.LOCK_EX | fcntl.LOCK_NB and not looks:
+            looks.append(1)
+            raise BlockingIOError
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", seen)
     folder = RunFolder.find(run)
     folder.lock()
-    try:
-        assert told(Feed(run), Reader())["run"]["alive"] in {True, None}
-    finally:
-        folder.close()
+    assert looks
+    with pytest.raises(RunError, match="another q-store process"):
+        RunFolder.find(run).lock()
+    folder.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from q_store.apps.dashboard.app import application
 from q_store.apps.dashboard.beside import ENDING
+from q_store.apps.dashboard.feed import Feed
 from q_store.apps.dashboard.serve import server
 
 
@@ -20,9 +21,10 @@ def main(descriptor: int) -> None:
     """Serve at the socket of that descriptor what the first line of the input names."""
     given = json.loads(sys.stdin.readline())
     threading.Thread(target=_until_the_end, daemon=True).start()
-    app = application(Path(given["folder"]), given["token"], given["host"], given["port"])
+    feed = Feed(Path(given["folder"]), beside=True)
+    app = application(feed, given["token"], given["host"], given["port"])
     with socket.socket(fileno=descriptor) as listening:
-        server(app).run(sockets=[listening])
+        server(app, feed).run(sockets=[listening])
 
 
 def _until_the_end() -> None:

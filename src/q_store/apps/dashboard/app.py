@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -12,14 +12,16 @@ from typing import get_args
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from q_store.apps.control import Wanted, ask
 from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.feed import Feed
+from q_store.apps.dashboard.prometheus import metrics
 from q_store.apps.dashboard.security import Guard
+from q_store.apps.dashboard.sending import constant, stream
 from q_store.apps.run_folder import CIRCUIT
 from q_store.errors import QStoreError
 from q_store.events.wording import plain
@@ -30,12 +32,9 @@ DRAWING = "default-src 'none'; style-src 'unsafe-inline'"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
-def application(folder: Path, token: str, host: str, port: int) -> ASGIApp:
-    """The dashboard of the run in `folder`, for those who have the token."""
-    feed = Feed(folder)
-
-    async def events(_request: Request) -> Response:
-        return StreamingResponse(feed.messages(), media_type="text/event-stream")
+def application(feed: Feed, token: str, host: str, port: int) -> ASGIApp:
+    """The dashboard of the run that a feed is of, for those who have the token."""
+    folder = feed.folder
 
     async def control(request: Request) -> Response:
         return await _control(folder, request)
@@ -57,23 +56,17 @@ def application(folder: Path, token: str, host: str, port: int) -> ASGIApp:
             with suppress(asyncio.CancelledError):
                 await watching
 
+    found = [each for each in PAGE.iterdir() if Path(each.name).suffix in TYPES]
+    pages = {each.name: constant(each.read_bytes(), TYPES[Path(each.name).suffix]) for each in found}
     routes = [
-        Route("/", _file("index.html")),
-        *(Route(f"/{each.name}", _file(each.name)) for each in PAGE.iterdir() if Path(each.name).suffix in TYPES),
+        Route("/", pages["index.html"]),
+        *(Route(f"/{name}", answer) for name, answer in pages.items()),
         Route(f"/{CIRCUIT}", circuit),
-        Route("/events", events),
+        Route("/events", stream(feed)),
+        Route("/metrics", metrics(feed)),
         Route("/control", control, methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes, lifespan=watched), token, host, port)
-
-
-def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
-    content, kind = (PAGE / name).read_bytes(), TYPES[Path(name).suffix]
-
-    async def answer(_request: Request) -> Response:
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
-
-    return answer
 
 
 async def _control(folder: Path, request: Request) -> Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from q_store.apps.control import asked
-from q_store.apps.run_folder import CIRCUIT, CONFIG, RESULT, TESTED
+from q_store.apps.run_folder import CIRCUIT, CONFIG, RESULT, TESTED, at_work
 
 ASKED = (
     "model", "seed", "epochs", "rows", "batch_size", "shots", "finish", "recipe", "backend", "target", "gateset",
@@ -71,15 +71,22 @@ class Facts:
         return {}
 
 
-def held(folder: Path) -> bool | None:
-    """Whether a process works in the folder, by its lock; None where the system does not tell (not Linux).
+LOCKS = Path("/proc/locks")
+"""The system's list, on Linux."""
 
-    Reads the system's list: to try the lock would take it from a training that starts at this moment.
+
+def held(folder: Path) -> bool | None:
+    """Whether a process works in the folder, by its lock; None where the system does not tell.
+
+    By the system's list where there is one; else, as on macOS, by having the lock for a moment: a training that begins
+    right then tries again (`RunFolder.lock`).
     """
     try:
-        stat = folder.stat()
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        lines = LOCKS.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
+        return at_work(folder)
+    try:
+        own = f"{folder.stat().st_ino}"
+    except OSError:
         return None
-    own = f"{stat.st_ino}"
     return any(" FLOCK " in line and line.split()[5].rpartition(":")[2] == own for line in lines if "->" not in line)

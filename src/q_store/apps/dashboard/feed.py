@@ -32,11 +32,14 @@ class Feed:
 
     Args:
         folder: of the run.
+        beside: whether there is a page only as long as the training lasts.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, beside: bool = False) -> None:
         self.view = View()
-        self._folder = folder
+        self.folder = folder
+        self._beside = beside
+        self._ending = self._ended = False
         self._history, self._facts = History(folder), Facts(folder)
         self._size = -1
         self._number, self._shown = 0, self.view.sections()
@@ -44,6 +47,15 @@ class Feed:
         self._sections: dict[str, str] = {}
         self._news = asyncio.Condition()
         self._turn = 0
+
+    @property
+    def damaged(self) -> int:
+        """Events that could not be read."""
+        return self._history.damaged
+
+    def end(self) -> None:
+        """Let every reader hear that nothing more comes; also in a signal handler."""
+        self._ending = True
 
     async def watch(self) -> None:
         """Look at the files until cancelled."""
@@ -53,7 +65,7 @@ class Feed:
 
     async def look(self) -> bool:
         """Take in what is new, some of it; whether there is more."""
-        more, trouble = False, ""
+        more, trouble, ending = False, "", self._ending
         try:
             more = await self._read()
         except QStoreError as error:
@@ -64,10 +76,13 @@ class Feed:
             self._number, self._shown = self.view.number, self.view.sections()
         sections = {**self._shown, **await asyncio.to_thread(self._facts.look)}
         sections["trouble"] = {"text": trouble, "damaged": self._history.damaged}
+        sections["over"] = {"training": self._beside} if ending else None
+        if ending and self._beside:  # its process waits for us
+            sections["run"]["alive"] = False
         self._sections = {name: json.dumps(value, ensure_ascii=False) for name, value in sections.items()}
         self._told = time.monotonic()
         async with self._news:
-            self._turn += 1
+            self._turn, self._ended = self._turn + 1, ending
             self._news.notify_all()
         return more
 
@@ -90,12 +105,14 @@ class Feed:
         while True:
             async with self._news:
                 await self._news.wait_for(lambda seen=turn: self._turn != seen)  # type: ignore[misc]
-                turn = self._turn
+                turn, ended = self._turn, self._ended
             message = reader.news(self.view, self._sections)
             if message:
                 last = time.monotonic()
                 yield f"id: {self.view.number}\ndata: {message}\n\n"
-            elif time.monotonic() - last > SILENCE:
+            if ended:
+                return
+            if not message and time.monotonic() - last > SILENCE:
                 last = time.monotonic()
                 yield ": nothing new\n\n"
 

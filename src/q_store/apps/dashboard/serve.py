@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import logging
-import secrets
 import socket
 from contextlib import closing, suppress
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from rich.console import Console
 
 from q_store.apps.dashboard.app import application
-from q_store.apps.dashboard.security import LOCAL
+from q_store.apps.dashboard.feed import Feed
+from q_store.apps.dashboard.security import LOCAL, secret
 from q_store.apps.history import EVENTS, History
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import CONFIG, RUNS, RunFolder
@@ -36,14 +37,15 @@ def dashboard(run: Path | None, host: str = HOST, port: int = PORT) -> None:
     console = Console()
     with closing(listen(host, port)) as listening:
         own = listening.getsockname()[1]
-        token = secrets.token_urlsafe(24)
+        token = secret()
         plain(console, f"{folder.name}: {link(host, own, token)}")
         plain(
             console,
             "Open the link in a browser; it holds the key to this page. Ctrl-C ends the dashboard, not the run.",
         )
         with suppress(KeyboardInterrupt):
-            server(application(folder, token, host, own)).run(sockets=[listening])
+            feed = Feed(folder)
+            server(application(feed, token, host, own), feed).run(sockets=[listening])
     plain(console, "ended")
 
 
@@ -102,8 +104,20 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def server(app: object) -> uvicorn.Server:
-    """What serves the application: says nothing on its own, and ends at once though readers hang on."""
+class _Server(uvicorn.Server):
+    """Tells its readers that it ends."""
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._feed.end()
+        super().handle_exit(sig, frame)
+
+
+def server(app: object, feed: Feed) -> uvicorn.Server:
+    """What serves the application: says nothing on its own; its readers hear of the end, and cannot put it off."""
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -116,4 +130,4 @@ def server(app: object) -> uvicorn.Server:
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    return _Server(config, feed)

@@ -11,15 +11,39 @@ let known = { curves: {} };
 let due = false;
 let ahead = 0; // of the clock of the server
 
-/** The browser tries again where the connection breaks, but not where something else answers: then we do. */
+const SLOWEST = 15; // seconds between two tries to connect again
+const ANSWERS = {
+  401: "This dashboard was started anew: open the link that it printed.",
+  503: "Too many pages of this dashboard are open; close one.",
+};
+let source = null, tries = 0, again = null;
+
 function connect() {
-  const source = new EventSource("events");
+  source = new EventSource("events");
   source.onopen = () => { byId("link").textContent = ""; };
-  source.onmessage = hear;
-  source.onerror = () => {
-    byId("link").textContent = "connection lost, trying again";
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
-  };
+  source.onmessage = (event) => { tries = 0; hear(event); };
+  source.onerror = lost;
+}
+
+/** Later and later: every try that fails is a line in the console of the browser. */
+function lost() {
+  source.close();
+  if (known.over) return;
+  byId("link").textContent = "connection lost, trying again";
+  again = setTimeout(retry, 1000 * Math.min(SLOWEST, 2 ** tries++));
+}
+
+async function retry() {
+  clearTimeout(again);
+  again = null;
+  const answer = await fetch("events", { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (answer?.ok) return connect();
+  if (answer && ANSWERS[answer.status]) byId("link").textContent = ANSWERS[answer.status];
+  if (answer?.status !== 401) again = setTimeout(retry, 1000 * Math.min(SLOWEST, 2 ** tries++));
+}
+
+for (const [target, name] of [[window, "online"], [document, "visibilitychange"]]) {
+  target.addEventListener(name, () => { if (again !== null && !document.hidden) retry(); });
 }
 
 function hear(event) {
@@ -41,12 +65,16 @@ function hear(event) {
 
 function show() {
   due = false;
-  const { run, progress, result, trouble, decisions } = known;
+  const { run, progress, result, trouble, decisions, over } = known;
+  if (over) source.close();
+  byId("over").hidden = !over;
+  byId("over").textContent = over ? `${over.training ? "The training is over" : "The dashboard was ended"}; this page stays as it was. ` +
+    `It is shown again by: q-store dashboard RUN, with the folder of ${run.name}` : "";
   head(run, progress);
   figures(progress, result);
   log(decisions);
   members(known.members);
-  lanes.draw(known.members, run.alive === false ? progress.time : Date.now() / 1000 + ahead);
+  lanes.draw(known.members, run.alive === false || over ? progress.time : Date.now() / 1000 + ahead);
   split(known.split);
   tested(known.tested);
   byId("s-circuit").hidden = !run.circuit;
@@ -77,7 +105,7 @@ function head(run, progress) {
   const pill = byId("status");
   pill.textContent = now;
   pill.className = `pill ${now === "interrupted" ? "failed" : now}`;
-  byId("controls").hidden = run.alive !== true;
+  byId("controls").hidden = run.alive !== true || Boolean(known.over);
   byId("pause").textContent = run.wanted === "pause" ? "Resume" : "Pause";
   byId("pause").disabled = byId("stop").disabled = run.wanted === "stop";
 }
@@ -152,7 +180,7 @@ byId("ask-stop").addEventListener("close", () => {
 });
 
 setInterval(() => { // while nothing is told, time goes on all the same
-  if (known.members?.length && known.run.alive && !document.hidden && !due) lanes.draw(known.members, Date.now() / 1000 + ahead);
+  if (known.members?.length && known.run.alive && !known.over && !document.hidden && !due) lanes.draw(known.members, Date.now() / 1000 + ahead);
 }, 500);
 
 connect();
