@@ -213,6 +213,7 @@ def parts(study: Study) -> dict[str, Callable[[int], dict[str, Any]]]:
 
     return {
         "spsa": baseline(Spsa(looks=45)),
+        "spsa-9000": lambda seed: study.run(Spsa(looks=45), study.task(seed, FEW)),
         "regress": reaching(Regress(most=600, look="held_out")),
         "direct": reaching(Regress(most=1500, fits=("direct",), look="held_out")),
         "stop-regress": reaching(Regress()),

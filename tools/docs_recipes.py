@@ -32,7 +32,8 @@ def recipes(results: Path) -> str:
     about = (
         f"`python benchmarks/recipes.py`: Fashion-MNIST ({setting['data']}), 10 classes, model `{setting['model']}`, "
         f"{setting['shots']} shots, {setting['seconds_a_circuit']} s a circuit in virtual time; local computing "
-        "is not in the times. Reached: at the second of two successive looks at exact values of 1,000 held-out images; "
+        "is not in the times. Reached: at the second of two successive looks at exact values of "
+        f"{setting['held_out_rows']:,} held-out images; "
         "of `stop-` recipes, at the bought images, as users have it. A recipe with a number buys so many circuits and "
         "looks once."
     )

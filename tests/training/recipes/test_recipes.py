@@ -361,5 +361,5 @@ def test_what_is_expected_is_what_the_benchmark_found():
     found = json.loads((Path(__file__).parents[3] / "benchmarks/results/recipes.json").read_text())["parts"]
     for name, by_count in MEASURED.items():
         for count, accuracy in by_count.items():
-            kind = {"regress": f"regress-{count}", "calibrate": f"calibrate-shots-{count}"}.get(name, name)
+            kind = {"calibrate": f"calibrate-shots-{count}", "v34": "v34"}.get(name, f"{name}-{count}")
             assert accuracy == pytest.approx(np.mean([row["test"] for row in found[kind]]), abs=1e-4)
