@@ -89,7 +89,7 @@ def test_matplotlib_is_not_loaded_before_a_picture_is_drawn():
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-@pytest.mark.parametrize("name", ["a long name " * 20, "日本語", "$\\frac{", "a\nb"])
+@pytest.mark.parametrize("name", ["a long name " * 20, "日本語", "$\\frac{$", "a\nb"])
 def test_any_name_of_a_class_is_drawn(tmp_path, name):
     """Warnings are errors here: of a font without a sign, of a layout that leaves no room."""
     path = tmp_path / "confusion.png"

@@ -20,11 +20,12 @@ from q_store.apps.reading import Reading, read
 from q_store.apps.request import FASHION, data_title
 from q_store.apps.run_folder import RESULT
 from q_store.apps.shelf import when
+from q_store.apps.underway import underway
 from q_store.circuits.draw import svg
 from q_store.circuits.metrics import Metrics
 from q_store.drawing import markup as html
 from q_store.errors import QStoreError, RunError
-from q_store.ledger import SHARES, Ledger, Part
+from q_store.ledger import SHARES, Part
 
 REPORT = "report.html"
 CIRCUIT, ABLATION = "circuit", "ablation"
@@ -40,12 +41,13 @@ def report(
     Raises RunError for a run that is not there, damaged or of another version, ConfigError for a file that is no
     report or for a run held against itself, StorageError when the disk refuses.
     """
-    reading = read(run, store)
-    found = ablation.asked(reading, others, store) if others else None
-    file, folder = places(reading, out, pictures)
-    page, drawn = built(reading, found)
-    save(file, page)
-    save_pictures(folder, drawn)
+    with underway(f"reporting on {run.name}"):
+        reading = read(run, store)
+        found = ablation.asked(reading, others, store) if others else None
+        file, folder = places(reading, out, pictures)
+        page, drawn = built(reading, found)
+        save(file, page)
+        save_pictures(folder, drawn)
     console = Console()
     for remark in [*reading.remarks, *([ablation.keep(reading, found)] if found else [])]:
         if remark:
@@ -117,7 +119,9 @@ def _ledger(run: Reading) -> Iterable[str]:
     if run.ledger is None:
         return
     yield html.heading("Time")
-    yield html.table(("", "seconds", *SHARES), _times(run.ledger), "Time by backend")
+    yield html.table(("backend", "seconds", *SHARES), _times([*run.ledger.backends, run.ledger.run]), "Time by backend")
+    if run.ledger.stages:
+        yield html.table(("stage", "seconds", *SHARES), _times(run.ledger.stages), "Time by stage")
     for line in job_lines(run.ledger):
         yield html.paragraph(line)
     yield html.paragraph(REST, "soft")
@@ -125,8 +129,8 @@ def _ledger(run: Reading) -> Iterable[str]:
         yield html.paragraph(summary.time_line(run.result, run.details))
 
 
-def _times(found: Ledger) -> Iterable[list[str]]:
-    for part in [*found.backends, found.run]:
+def _times(parts: Iterable[Part]) -> Iterable[list[str]]:
+    for part in parts:
         yield [part.name, f"{part.wall:,.3f}", *(_cell(part, name) for name in SHARES)]
 
 

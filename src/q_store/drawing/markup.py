@@ -39,6 +39,7 @@ td{overflow-wrap:anywhere;min-width:4em}
 tr:last-child>*{border-bottom:0}
 th{font-weight:500;color:var(--soft)}
 .right :is(td,th):not(:first-child){text-align:right;white-space:nowrap}
+.scroll+.scroll{margin-top:8px}
 summary{cursor:pointer;padding:4px 0}
 pre{margin:0;font-size:.9rem;white-space:pre-wrap}
 @media print{body{max-width:none;background:none}figure,tr{break-inside:avoid}}
