@@ -20,8 +20,7 @@ tracking = pytest.importorskip("mlflow.tracking")
 def write(story, uri, **more):
     said = []
     with MLflow(uri, "tests", "mine", tell=said.append, **more) as tracker:
-        for at, event in story:
-            tracker.replay(at, event)
+        tracker.replay(story)
     assert said == []
     return tracker
 

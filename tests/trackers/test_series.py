@@ -38,6 +38,14 @@ def test_costs_add_up_at_the_step_where_they_arose():
     assert not points([job(0.0).__class__("s", 1, "local", 1, None, "done", "", {}, {})])
 
 
+def test_what_an_earlier_process_paid_counts_on(tmp_path):
+    from q_store.trackers import TensorBoard
+
+    with TensorBoard(tmp_path) as board:
+        board.recall(STORY)
+        assert board._series.take(job(0.25)).values["total/cost_USD"] == 1.0
+
+
 def test_every_number_of_an_epoch_is_on_a_curve():
     given = EpochDone(1, "epochs", *[0.5] * 3, 0.1, 1, 1, 1.0, 3, 0.5, 0.5, 0.5)
     (point,) = points([given])
@@ -49,6 +57,7 @@ def test_decisions_are_texts_and_what_was_measured_is_final():
     assert [(p.step, p.text) for p in points(STORY) if "moved" in p.text] == [
         (2, "7 circuits moved from a to b: it is slow")
     ]
+    assert (6, "trained: completed after 2 epochs") in [(point.step, point.text) for point in points(STORY)]
     assert curve(STORY, "final/test_accuracy") == [(6, 0.75)]
 
 

@@ -55,7 +55,7 @@ def test_one_that_raises_is_told_once_with_its_name_and_left_out(error):
 def test_one_that_hangs_is_left_behind_with_a_word():
     let_go = threading.Event()
     tracker, said = told(lambda _: let_go.wait(60), STORY, patience=0.01)
-    assert "did not end within 0.01 s" in said[0]
+    assert "did not take everything within 0.01 s" in said[0]
     assert tracker.lost == len(STORY) - 1
     let_go.set()
 

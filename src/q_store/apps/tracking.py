@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from q_store.apps.history import EVENTS, History, current
+from q_store.apps.history import EVENTS, Entry, History, current
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import CIRCUIT, CONFIG, CONFUSION, CURVE, RESULT, RunFolder
 from q_store.apps.shelf import folder_of
 from q_store.errors import ConfigError, RunError
 from q_store.events import KINDS, RunDescribed, RunMeasured
+from q_store.events.aside import Timed
 from q_store.files import write_text
 from q_store.trackers import MLflow, TensorBoard, Tracker
 from q_store.trackers.choice import MLFLOW, Chosen, chosen
@@ -35,8 +36,12 @@ PRIVATE = frozenset({"url", "settings"})
 
 
 @contextmanager
-def tracked(folder: RunFolder, wanted: Sequence[Chosen], console: Console) -> Iterator[list[Tracker]]:
+def tracked(
+    folder: RunFolder, wanted: Sequence[Chosen], console: Console, *, again: bool = False
+) -> Iterator[list[Tracker]]:
     """The trackers of the run in `folder`, open while the block lasts; says where they write.
+
+    They know what was told of it before; where all of that is told `again`, MLflow gets a new run.
 
     Raises as `Chosen.opened`.
     """
@@ -47,10 +52,12 @@ def tracked(folder: RunFolder, wanted: Sequence[Chosen], console: Console) -> It
     def tell(text: str) -> None:
         console.print(Text(f"tracker {text}"), soft_wrap=True)
 
+    before = [] if again else _told(folder)
     with ExitStack() as stack:
         trackers = []
         for each in wanted:
-            tracker = stack.enter_context(_opened(folder, each, tell))
+            tracker = stack.enter_context(_opened(folder, each, tell, {} if again else _notes(folder)))
+            tracker.recall(event for _, event in before)
             plain(console, f"tracking: {_where(tracker)}")
             trackers.append(tracker)
         yield trackers
@@ -64,18 +71,16 @@ def track(run: Path, wanted: Sequence[str], store: Path | None) -> None:
     trackers = [chosen(each) for each in wanted]
     folder = RunFolder.find(folder_of(run, store))
     console = Console()
-    entries = current(History(folder.path).read())
-    if not entries:
+    told = _told(folder)
+    if not told:
         raise RunError(f"expected a run with {EVENTS} at {folder.path}, got none; give a run that q-store train made")
-    told = [(entry.time, KINDS[entry.kind](**entry.values)) for entry in entries]
     if not any(isinstance(event, RunDescribed) for _, event in told):  # an earlier version told nothing of it
         told.insert(0, (told[0][0], described(folder, folder.config)))
     if folder.finished and not any(isinstance(event, RunMeasured) for _, event in told):
         told.append((told[-1][0], measured(folder.result)))
-    with tracked(folder, trackers, console) as opened:
+    with tracked(folder, trackers, console, again=True) as opened:
         for tracker in opened:
-            for at, event in told:
-                tracker.replay(at, event)
+            tracker.replay(told)
     for tracker in opened:
         if tracker.failure:
             raise ConfigError(f"expected {tracker.name} to take the run, got: it {tracker.failure}")
@@ -119,13 +124,26 @@ def measured(result: Mapping[str, Any]) -> RunMeasured:
     return RunMeasured({name: float(value) for name, value in figures.items() if isinstance(value, int | float)})
 
 
+def _told(folder: RunFolder) -> list[Timed]:
+    """What was told of a run, without what was done again."""
+    entries = current(History(folder.path).read())
+    return [(entry.time, _event(entry)) for entry in entries]
+
+
+def _event(entry: Entry) -> Any:
+    kind = KINDS[entry.kind]
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]  # all of them are such classes
+    return kind(
+        **{name: value for name, value in entry.values.items() if name in known}
+    )  # a later version may add some
+
+
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Without what is not there."""
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
 
 
-def _opened(folder: RunFolder, wanted: Chosen, tell: Callable[[str], None]) -> Tracker:
-    notes = _notes(folder)
+def _opened(folder: RunFolder, wanted: Chosen, tell: Callable[[str], None], notes: Mapping[str, str]) -> Tracker:
     artifacts = [folder.path / name for name in SENT]
     run_id = notes.get(hidden(address(wanted.rest))) if wanted.kind == MLFLOW else None
     try:
@@ -136,7 +154,7 @@ def _opened(folder: RunFolder, wanted: Chosen, tell: Callable[[str], None]) -> T
         tracker = wanted.opened(folder.path, artifacts=artifacts, tell=tell)  # somebody has deleted that run
     if isinstance(tracker, MLflow):
         with suppress(OSError):  # then it will be another run of MLflow
-            write_text(folder.path / TRACKED, json.dumps({**notes, tracker.uri: tracker.run_id}) + "\n")
+            write_text(folder.path / TRACKED, json.dumps({**_notes(folder), tracker.uri: tracker.run_id}) + "\n")
     return tracker
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from q_store.errors import ConfigError, UnreachableError
 from q_store.events import ProcessEnded, RunDescribed, RunFinished
 from q_store.events.aside import Timed
-from q_store.trackers.series import Point, Series
+from q_store.trackers.series import Point
 from q_store.trackers.tracker import Tracker, hidden
 
 LOCAL = "sqlite:///mlflow.db"
@@ -68,7 +68,6 @@ class MLflow(Tracker):
         self._client = _client(uri)
         self.run_id = self._begun(experiment, run_name, run_id)
         self._artifacts = [Path(each) for each in artifacts]
-        self._series = Series()
         self._status, self._said = "KILLED", 0
         super().__init__(f"MLflow({self.uri})", tell=tell, most=BATCH, patience=PATIENCE)
 

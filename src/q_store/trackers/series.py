@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from q_store.events import (
@@ -67,10 +67,8 @@ class Series:
         """What is to be written of the event; None for nothing."""
         taker = self._takers.get(type(event))
         point = None if taker is None else taker(event)
-        if point is not None:
-            return point
         text = decision(type(event).__name__, _fields(event))
-        return Point(self._x, text=text) if text else None
+        return replace(point or Point(self._x), text=text) if text else point
 
     def _run_started(self, event: RunStarted) -> Point | None:
         if self._recipe:  # a training on this machine, as a part of it

@@ -14,7 +14,7 @@ from q_store.errors import ConfigError
 from q_store.events import RunDescribed
 from q_store.events.aside import Timed
 from q_store.files import refused
-from q_store.trackers.series import Point, Series
+from q_store.trackers.series import Point
 from q_store.trackers.tracker import Tracker
 
 _numbers = itertools.count()
@@ -44,7 +44,6 @@ class TensorBoard(Tracker):
             self._file = self._format.opened(self.directory / name)
         except OSError as error:
             raise refused(self.directory, error) from error
-        self._series = Series()
         super().__init__(f"TensorBoard({self.directory.name})", tell=tell)
 
     def write(self, told: Sequence[Timed]) -> None:

@@ -6,12 +6,13 @@ import atexit
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from q_store.events import Event
 from q_store.events.aside import BETWEEN, LIMIT, Aside, Timed
+from q_store.trackers.series import Series
 
 PATIENCE = 10.0
 """Seconds that the end of a training waits for a tracker."""
@@ -51,8 +52,9 @@ class Tracker(ABC):
         self.name = hidden(name)
         self.failure = ""
         """Why it gave up; empty while it works."""
-        self._tell, self._patience = tell or _warn, patience
+        self._tell, self._patience, self._most = tell or _warn, patience, most
         self._told = self._closed = False
+        self._series = Series()
         self._aside = Aside(
             self._hand, end=self._finish, between=between, most=most, limit=limit, name=f"q-store {self.name}"
         )
@@ -77,9 +79,15 @@ class Tracker(ABC):
         elif not self._closed:
             self._aside(event)
 
-    def replay(self, at: float, event: Event) -> None:
-        """Take in an event of an earlier time, seconds since 1970; all of them, however many."""
-        self._hand([(at, event)])
+    def replay(self, told: Sequence[Timed]) -> None:
+        """Write down events of an earlier time, in this thread; all of them, however many."""
+        for first in range(0, len(told), self._most):
+            self._hand(list(told[first : first + self._most]))
+
+    def recall(self, events: Iterable[Event]) -> None:
+        """Know what earlier processes of the run have told already; nothing of it is written again."""
+        for event in events:
+            self._series.take(event)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -96,7 +104,7 @@ class Tracker(ABC):
             self._say_failure()
         elif not done:
             self._tell(
-                f"{self.name} did not end within {self._patience:g} s and is left behind: expected it to keep up, "
+                f"{self.name} is left behind: it did not take everything within {self._patience:g} s, "
                 f"{self.lost} events are lost"
             )
         elif self.lost:
