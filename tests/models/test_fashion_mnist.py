@@ -107,6 +107,14 @@ def test_the_search_looks_at_debian_then_at_the_cache(monkeypatch, tmp_path):
     assert fashion_mnist.find() == cache
 
 
+class Reply(io.BytesIO):
+    """What a server sends."""
+
+    @property
+    def headers(self):
+        return {"Content-Length": str(len(self.getvalue()))}
+
+
 def test_what_is_missing_is_downloaded_checked_and_kept(small_set, monkeypatch):
     directory, checksums, arrays = small_set
     (directory / NAMES[3]).unlink()
@@ -116,9 +124,12 @@ def test_what_is_missing_is_downloaded_checked_and_kept(small_set, monkeypatch):
     def serve(address, timeout):
         asked.append(address)
         assert timeout > 0
-        return io.BytesIO(packed if address.startswith(fashion_mnist.ADDRESSES[1]) else gzip.compress(b"an advert"))
+        return Reply(packed if address.startswith(fashion_mnist.ADDRESSES[1]) else gzip.compress(b"an advert"))
 
     monkeypatch.setattr(download, "urlopen", serve)
+    told = []
+    fashion_mnist.download(checksums, lambda *said: told.append(said))
+    assert told[-1] == (len(packed), len(packed))
     data = fashion_mnist.load_full(checksums)
     assert asked == [f"{address}{NAMES[3]}.gz" for address in fashion_mnist.ADDRESSES]
     assert (directory / f"{NAMES[3]}.gz").read_bytes() == packed
@@ -136,7 +147,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(small_set, monkeyp
     def serve(*_, **__):
         if isinstance(failure, Exception):
             raise failure
-        return io.BytesIO(failure)
+        return Reply(failure)
 
     monkeypatch.setattr(download, "urlopen", serve)
     with pytest.raises(DataError, match=r"apt-get install dataset-fashion-mnist.*Q_STORE_FASHION_MNIST.*bundled"):
@@ -145,7 +156,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(small_set, monkeyp
 
 
 def test_an_endless_reply_is_cut_off(monkeypatch, tmp_path):
-    class Endless(io.BytesIO):
+    class Endless(Reply):
         def read(self, size=-1):
             return b"x" * size
 

@@ -13,9 +13,10 @@ from q_store.apps import schedules
 from q_store.apps.clock import Clock
 from q_store.apps.meter import Meter
 from q_store.apps.request import Request
+from q_store.apps.underway import BYTES, underway
 from q_store.errors import ConfigError
 from q_store.jobs import Executor, Job
-from q_store.models import readers, zoo
+from q_store.models import fashion_mnist, readers, zoo
 from q_store.models.data import Dataset
 from q_store.models.model import Model
 from q_store.models.trained import Encoded, default_backend, encode
@@ -135,6 +136,13 @@ def warm_up(model: Model, rows: Encoded) -> None:
     backend.warm_up(circuit, model.observables)
     for count in (1, min(len(rows), WARM_ROWS)):  # few and many rows may take different paths through the engine
         backend.run(Job(circuit, rows.z[:count], np.zeros(circuit.n_params), model.observables))
+
+
+def fetched(name: str) -> None:
+    """Download the full set where it is asked for and not there yet. Raises DataError."""
+    if name == "full" and fashion_mnist.find() is None:
+        with underway("downloading Fashion-MNIST", BYTES) as tell:
+            fashion_mnist.download(tell=tell)
 
 
 def dataset(name: str) -> Dataset:

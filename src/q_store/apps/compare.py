@@ -22,6 +22,7 @@ from q_store.apps.reading import Reading, read
 from q_store.apps.request import FASHION
 from q_store.apps.run_folder import RESULT
 from q_store.apps.tested import hits
+from q_store.apps.underway import underway
 from q_store.drawing import markup as html
 from q_store.drawing.charts import Series, intervals, lines, number
 from q_store.errors import ConfigError, RunError
@@ -52,7 +53,11 @@ def compare(runs: Sequence[Path], out: Path | None, store: Path | None, *, as_js
     """
     if len(runs) < 2:
         raise ConfigError(f"expected two runs or more, got {len(runs)}; one alone: q-store report RUN")
-    readings = [read(run, store) for run in runs]
+    readings = []
+    with underway("reading", "runs", len(runs)) as tell:
+        for run in runs:
+            readings.append(read(run, store))
+            tell(len(readings))
     rows = figures(readings)
     names = named(readings)
     console = Console(stderr=as_json)

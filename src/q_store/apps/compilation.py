@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from q_store.apps.progress import plain
+from q_store.apps.underway import underway
 from q_store.backends.ionq.settings import QPU_QUBITS
 from q_store.backends.ionq.wire.payload import JobSettings, body
 from q_store.backends.ionq.wire.template import Template
@@ -48,7 +49,9 @@ MACHINES = {"ionq-aria": Machine(Family.MS, "qpu.aria-1"), "ionq-forte": Machine
 
 def show(file: Path, target: str, *, measured: bool, as_json: bool) -> None:
     """Run the command."""
-    found = compiled(read(file), machine(target), measured=measured)
+    chosen = machine(target)
+    with underway(f"compiling {file.name}"):
+        found = compiled(read(file), chosen, measured=measured)
     console = Console(stderr=as_json)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in (file.name, "one-qubit gates", "two-qubit gates", "depth"):

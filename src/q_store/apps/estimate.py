@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from q_store.apps import compilation, remote
-from q_store.apps.assemble import choose, dataset, settings
+from q_store.apps.assemble import choose, dataset, fetched, settings
 from q_store.apps.outlook import Cost, cost, outlook
 from q_store.apps.place import BACKENDS, IONQ, LOCAL, Place, check_place, known
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.request import DEFAULT_DATA, Request, absolute
+from q_store.apps.underway import underway
 from q_store.circuits.circuit import Circuit
 from q_store.errors import ConfigError
 from q_store.models import zoo
@@ -77,8 +78,11 @@ def show(options: Options, *, as_json: bool) -> None:
     if options.circuits is not None and options.circuits < 1:
         raise ConfigError(f"expected --circuits of 1 or more, got {options.circuits}; leave it out for the default")
     request = options.request
-    circuit, circuits, shots = _file(options) if options.what.endswith(QASM) else _training(request)
-    with remote.connected(options.place, options.key_file) as far:
+    if not options.what.endswith(QASM):
+        fetched(request.data)
+    with underway(f"reading {Path(options.what if options.what.endswith(QASM) else request.data).name}"):
+        circuit, circuits, shots = _file(options) if options.what.endswith(QASM) else _training(request)
+    with remote.connected(options.place, options.key_file) as far, underway(f"asking {far.settings.url}"):
         found = cost(far, circuit, options.circuits or circuits, shots)
     console = Console(stderr=as_json)
     console.print(_table(found))

@@ -20,10 +20,13 @@ def evaluate(run: Path, shots: int | None, *, as_json: bool) -> None:
     """Run the command. Raises ConfigError for shots out of range and RunError for a run that is not finished."""
     if shots is not None and not 1 <= shots <= LARGEST_SHOTS:
         raise ConfigError(f"expected --shots from 1 to {LARGEST_SHOTS:,}, got {shots}; leave it out for exact values")
+    from q_store.apps.assemble import fetched
+
     console = Console(stderr=as_json)
     folder = RunFolder.find(run)
     request = stored(folder.config, str(run / CONFIG))
     require_model(folder)
+    fetched(request.data)
     with busy(console, f"{request.title}: measuring"):
         figures, interval, rows = measured(folder, request, shots)
     how = "exact values" if shots is None else f"{shots:,} measurements of each of {figures['circuits']:,} circuits"

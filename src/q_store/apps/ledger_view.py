@@ -14,6 +14,7 @@ from q_store.apps.history import EVENTS, History
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.shelf import folder_of
+from q_store.apps.underway import underway
 from q_store.errors import RunError
 from q_store.ledger import SHARES, Ledger, Part, ledger
 
@@ -38,7 +39,8 @@ def of_folder(folder: Path) -> Ledger:
 def show(store: Path | None, name: str, *, as_json: bool) -> None:
     """Run `q-store show NAME --ledger`."""
     folder = folder_of(Path(name), store)
-    found = of_folder(folder)
+    with underway(f"reading {folder.name}"):
+        found = of_folder(folder)
     console = Console(stderr=as_json)
     console.print(Text(f"{folder}: {found.run.wall:,.1f} s", style="bold"))
     table = _table("backend", [*found.backends, found.run])

@@ -15,14 +15,15 @@ from q_store.apps.caps import line
 from q_store.apps.progress import clock_time, plain
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.shelf import SHOWN, Charged, advice, named, opened, tickets, uncertain, when
+from q_store.apps.underway import underway
 from q_store.errors import RunError
 from q_store.store import Amounts, Run, Store
 
 
 def show_jobs(store: Path | None, run: str | None, *, as_json: bool) -> None:
     """Run `q-store jobs`."""
-    with opened(store) as shelf:
-        found = tickets(shelf, run)
+    with opened(store) as shelf, underway("reading the store", "runs") as tell:
+        found = tickets(shelf, run, tell)
     console = Console(stderr=as_json)
     rows = [each.row() for each in found]
     titles = ("id", "run", "job", "member", "circuits", "shots", "state", "created", "cost")
@@ -35,8 +36,12 @@ def show_jobs(store: Path | None, run: str | None, *, as_json: bool) -> None:
 
 def show_runs(store: Path | None, *, as_json: bool) -> None:
     """Run `q-store runs`."""
-    with opened(store) as shelf:
-        rows = [_run(shelf, run) for run in shelf.runs.all()]
+    rows = []
+    with opened(store) as shelf, underway("reading the store", "runs") as tell:
+        runs = shelf.runs.all()
+        for k, run in enumerate(runs, 1):
+            rows.append(_run(shelf, run))
+            tell(k, len(runs))
     console = Console(stderr=as_json)
     titles = ("id", "name", "status", "started", "seconds", "jobs", "open", "spent", "folder")
     console.print(_table(titles, [{**row, "spent": _money(row["spent"])} for row in rows]))
@@ -47,7 +52,7 @@ def show_runs(store: Path | None, *, as_json: bool) -> None:
 def show_one(store: Path | None, name: str, *, as_json: bool) -> None:
     """Run `q-store show`."""
     console = Console(stderr=as_json)
-    with opened(store) as shelf:
+    with opened(store) as shelf, underway("reading the store"):
         found = named(shelf, name)
         if isinstance(found, Run):
             body, lines = _about_run(shelf, found)
@@ -68,8 +73,8 @@ def show_one(store: Path | None, name: str, *, as_json: bool) -> None:
 
 def export(store: Path | None, table: str, file: Path) -> None:
     """Run `q-store export`."""
-    with opened(store) as shelf:
-        count = shelf.export(table, file)
+    with opened(store) as shelf, underway(f"writing {file.name}", "rows") as tell:
+        count = shelf.export(table, file, tell)
     plain(Console(), f"{count:,} rows of {table} in {file}")
 
 

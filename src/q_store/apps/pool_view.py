@@ -16,6 +16,7 @@ from q_store.apps.pool_file import read
 from q_store.apps.record import DEFAULT
 from q_store.apps.remote import Remote
 from q_store.apps.shelf import Charged, opened, tickets
+from q_store.apps.underway import underway
 from q_store.errors import QStoreError
 from q_store.store import Amounts, State, Store
 from q_store.waiting import wait
@@ -31,8 +32,9 @@ def show(file: Path, store: Path | None, *, once: bool, as_json: bool) -> None:
     entries = read(file).entries
     console = Console(stderr=as_json)
     with crew(entries) as found:
-        status = _asked(found)
-        rows = _rows(found, store, status)
+        with underway("asking the services"):
+            status = _asked(found)
+            rows = _rows(found, store, status)
         if once or as_json or not console.is_terminal:
             console.print(_table(rows))
             if as_json:

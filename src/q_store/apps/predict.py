@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from q_store.apps.evaluate import require_model
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import RunFolder
+from q_store.apps.underway import Tell, underway
+
+PIECE = 4096
+"""Rows that are predicted at a time."""
 
 
 def predict(run: Path, file: Path, *, as_json: bool) -> None:
@@ -22,8 +28,10 @@ def predict(run: Path, file: Path, *, as_json: bool) -> None:
     pixels = bool(folder.config.get("resolved", {}).get("pixels"))
     require_model(folder)
     model = load_model(folder.model)
-    rows = read_rows(file, model.trained.feature_map.n_features, pixels=pixels)
-    shares = model.predict_proba(rows)
+    with underway(f"reading {file.name}"):
+        rows = read_rows(file, model.trained.feature_map.n_features, pixels=pixels)
+    with underway("predicting", "rows", len(rows)) as tell:
+        shares = np.concatenate(list(_shares(model, rows, tell)))
     names = model.class_names or [str(label) for label in model.classes]
     found = [_prediction(row, share, model.classes, names) for row, share in enumerate(shares)]
     console = Console(stderr=as_json)
@@ -31,6 +39,13 @@ def predict(run: Path, file: Path, *, as_json: bool) -> None:
         plain(console, f"{each['row']}  {_label(each)}  {100 * each['probability']:.1f} %")
     if as_json:
         print(json.dumps({"run": str(run), "file": str(file), "predictions": found}), flush=True)  # noqa: T201
+
+
+def _shares(model: Any, rows: Any, tell: Tell) -> Iterator[Any]:
+    """Class probabilities, piece by piece."""
+    for first in range(0, len(rows), PIECE):
+        yield model.predict_proba(rows[first : first + PIECE])
+        tell(min(first + PIECE, len(rows)))
 
 
 def _prediction(row: int, shares: Any, labels: Any, names: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from q_store.apps import remote
 from q_store.apps.place import IONQ, LOCAL, Place, check_place
 from q_store.apps.progress import clock_time, plain
+from q_store.apps.underway import underway
 from q_store.backends.ionq.client import IonQBackend
 from q_store.backends.ionq.settings import KEY_VARIABLE, IonQSettings
 from q_store.circuits.gates import GATES
@@ -50,7 +51,8 @@ def show(url: str | None, *, as_json: bool) -> None:
     address = str(place.written_out().url)
     found, error = [_here()], None
     try:
-        found += [_row(each) for each in wait(_listed(address))]
+        with underway(f"asking {address}"):
+            found += [_row(each) for each in wait(_listed(address))]
     except QStoreError as problem:
         if url is not None:
             raise

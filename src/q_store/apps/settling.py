@@ -15,6 +15,7 @@ from q_store.apps.pool_place import PoolPlace, entries
 from q_store.apps.progress import plain
 from q_store.apps.request import stored
 from q_store.apps.shelf import SHOWN, named, opened
+from q_store.apps.underway import Tell, underway
 from q_store.backends.base import Ticket
 from q_store.errors import ConfigError, RunError, StoreError
 from q_store.pool.attach import Attachment, estranged
@@ -71,18 +72,20 @@ def _cancel(shelf: Store, run: str, chosen: Sequence[StoredTicket], given: Seque
                 f"expected the members {', '.join(sorted(missing))} in the pool, got none of them; --pool"
             )
         try:
-            wait(_end(shelf, run, chosen, found))
+            with underway("canceling", "jobs", len(chosen)) as tell:
+                wait(_end(shelf, run, chosen, found, tell))
         except RunError as error:  # whoever has sent them hears of the cancel, and writes it down
             plain(console, f"asked the service; {error}")
 
 
-async def _end(shelf: Store, run: str, chosen: Sequence[StoredTicket], found: Crew) -> None:
+async def _end(shelf: Store, run: str, chosen: Sequence[StoredTicket], found: Crew, tell: Tell) -> None:
     """Ask the service to cancel, then bring the tickets to their end as a resumed run would."""
     members = {member.name: member for member in found.members}
     for ticket in chosen:
         if why := estranged(ticket, members[ticket.backend]):
             raise ConfigError(f"{ticket.fingerprint[:SHOWN]}: {why}")
-    for ticket in chosen:
+    for k, ticket in enumerate(chosen, 1):
+        tell(k)
         if ticket.remote_id is not None:
             await members[ticket.backend].backend.cancel([Ticket(ticket.fingerprint, ticket.remote_id)])
     watches = {name: Watch(member.backend, Contact(member.backend), PATIENCE) for name, member in members.items()}

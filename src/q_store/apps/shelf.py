@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,11 +61,15 @@ class Charged:
         }
 
 
-def tickets(store: Store, run: str | None = None) -> list[Charged]:
-    """Those of a run, or of all runs in their order. Raises RunError for a run that is not there."""
+def tickets(store: Store, run: str | None = None, tell: Callable[[int, int], None] = lambda *_: None) -> list[Charged]:
+    """Those of a run, or of all runs in their order. Raises RunError for a run that is not there.
+
+    `tell` hears how many runs are read, and how many there are.
+    """
     runs = [store.runs.get(run)] if run is not None else store.runs.all()
     found = []
-    for each in runs:
+    for k, each in enumerate(runs, 1):
+        tell(k, len(runs))
         charges = store.tickets.charges(each.id)
         found += [Charged(ticket, charges.get(ticket.fingerprint)) for ticket in store.tickets.of_run(each.id)]
     return found

@@ -256,11 +256,12 @@ def _through(
     watching: Watching,
     far: Far | None = None,
 ) -> None:
-    from q_store.apps.assemble import assemble
+    from q_store.apps.assemble import assemble, fetched
     from q_store.apps.measure import measure
     from q_store.apps.tracking import described
     from q_store.circuits.draw import svg
 
+    fetched(request.data)
     with busy(console, f"{request.title}: reading the data, making the engine ready (the first time takes longest)"):
         parts = assemble(request, clock, far.tally if far else None)
     watching.meter(parts.meter)

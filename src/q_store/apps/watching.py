@@ -171,15 +171,12 @@ def watch(
             shown(folder, port if dashboard else None, console, option),
             tracked(folder, wanted, console) as trackers,
             watched(folder, console, _cancelling(), trackers) as watching,
+            _interrupting(watching.control),
         ):
             begun = True
             watching.history(described(folder, folder.config))
             plain(console, f"run: {folder.path}")
-            try:
-                yield watching
-            except asyncio.CancelledError:
-                _again_as_interrupt(watching)
-                raise
+            yield watching
     finally:
         if new and not begun:
             folder.discard()
@@ -220,12 +217,17 @@ def _cancelling() -> Callable[[], None] | None:
     return cancel
 
 
-def _again_as_interrupt(watching: Watching) -> None:
+@contextmanager
+def _interrupting(control: Control) -> Iterator[None]:
     """A task that was cancelled by a stop ends as everything does that is stopped. Raises KeyboardInterrupt."""
-    task = asyncio.current_task()
-    if watching.control.stopped and task is not None:
-        task.uncancel()
-        raise KeyboardInterrupt from None
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if control.stopped and task is not None:
+            task.uncancel()
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _status(error: BaseException) -> str:

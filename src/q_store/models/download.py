@@ -7,7 +7,7 @@ import hashlib
 import http.client
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -21,15 +21,19 @@ MAX_BYTES = 1 << 28
 CHUNK = 1 << 16
 
 
-def fetch(addresses: Sequence[str], target: Path, sha256: str) -> None:
+def fetch(
+    addresses: Sequence[str], target: Path, sha256: str, tell: Callable[[int, int | None], None] | None = None
+) -> None:
     """Write to `target` the gzip file from the first address that gives contents with this digest (unpacked bytes).
+
+    `tell` hears how many bytes have come, and how many there are where the server says so.
 
     Raises DataError naming every address and what went wrong with it, StorageError when the disk refuses.
     """
     failures = []
     for address in addresses:
         try:
-            packed = _download(address)
+            packed = _download(address, tell)
             got = hashlib.sha256(gzip.decompress(packed)).hexdigest()
         except (URLError, OSError, http.client.HTTPException, EOFError, zlib.error) as error:
             failures.append(f"{address}: {error!r}")
@@ -49,13 +53,16 @@ def _keep(target: Path, packed: bytes) -> None:
     write_atomically(target, packed)
 
 
-def _download(address: str) -> bytes:
+def _download(address: str, tell: Callable[[int, int | None], None] | None) -> bytes:
     """The bytes at `address`; a server that stalls or drips ends in TimeoutError."""
     deadline = time.monotonic() + LIMIT_SECONDS
     content = bytearray()
     with urlopen(address, timeout=STALL_SECONDS) as reply:  # noqa: S310 - the addresses are constants
+        length = str(reply.headers.get("Content-Length", ""))
         while chunk := reply.read(CHUNK):
             content += chunk
+            if tell is not None:
+                tell(len(content), int(length) if length.isdecimal() else None)
             if time.monotonic() > deadline or len(content) > MAX_BYTES:
                 raise TimeoutError(f"no end after {len(content)} bytes")
     return bytes(content)

@@ -8,7 +8,7 @@ The bundled subset is cut the same way and from the same parts: 5,000, 1,000 and
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -110,14 +110,17 @@ def find(checksums: Mapping[str, str] = CHECKSUMS) -> Path | None:
     return None
 
 
-def download(checksums: Mapping[str, str] = CHECKSUMS) -> Path:
-    """Fetch the missing files into the cache directory and return it; DataError says what to do when that fails."""
+def download(checksums: Mapping[str, str] = CHECKSUMS, tell: Callable[[int, int | None], None] | None = None) -> Path:
+    """Fetch the missing files into the cache directory and return it; DataError says what to do when that fails.
+
+    `tell` hears the bytes of each file as they come, and how many there are where the server says so.
+    """
     directory = directories()[-1]
     for name, digest in checksums.items():
         if not _file(directory, name).is_file():
             target = directory / f"{name}.gz"
             try:
-                fetch([f"{address}{name}.gz" for address in ADDRESSES], target, digest)
+                fetch([f"{address}{name}.gz" for address in ADDRESSES], target, digest, tell)
             except DataError as error:
                 raise DataError(f"expected the full Fashion-MNIST, got {error}; {_remedy(directory)}") from error
     return directory

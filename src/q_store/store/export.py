@@ -108,8 +108,10 @@ TABLES = {
 }
 
 
-def export(database: Database, table: str, path: Path) -> int:
+def export(database: Database, table: str, path: Path, tell: Callable[[int, int], None] | None = None) -> int:
     """Write a table to `path`, a .csv or .parquet file that is there whole or not at all; how many rows.
+
+    `tell` hears how many rows are written, and how many there are.
 
     Raises:
         InputError: for an unknown table or ending. CapabilityError: for Parquet without pyarrow. StorageError: where
@@ -122,12 +124,15 @@ def export(database: Database, table: str, path: Path) -> int:
         raise InputError(f"expected a file that ends in .csv or .parquet, got {path.name!r}")
     chosen = TABLES[table]
     count = 0
+    total = 0 if tell is None else int(database.rows(f"SELECT COUNT(*) FROM ({chosen.statement})")[0][0])  # noqa: S608
 
     def pieces() -> Iterator[Rows]:
         nonlocal count
         for rows in database.stream(chosen.statement):
-            count += len(rows)
             yield chosen.converted(rows)
+            count += len(rows)
+            if tell is not None:
+                tell(count, total)
 
     write_whole(path, lambda file: writers[path.suffix](file, chosen.columns, pieces()))
     return count

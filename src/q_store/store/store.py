@@ -82,9 +82,9 @@ class Store:
         """Join what is written inside into one transaction: all of it is kept, or nothing."""
         return self._database.write()
 
-    def export(self, table: str, path: str | os.PathLike[str]) -> int:
-        """Write a table (`export.TABLES`) as .csv or .parquet; how many rows. Raises as `export.export`."""
-        return export(self._database, table, Path(path))
+    def export(self, table: str, path: str | os.PathLike[str], tell: Callable[[int, int], None] | None = None) -> int:
+        """Write a table (`export.TABLES`) as .csv or .parquet; how many rows. Tells and raises as `export.export`."""
+        return export(self._database, table, Path(path), tell)
 
     def check(self) -> None:
         """Read the whole file, and compare accounts with tickets and charges. Raises StoreError for damage."""
