@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 from dashboard_browser import CHROMIUM, FLAGS, LONG
-from dashboard_runs import OPENING, folder_of_run, step, write
+from dashboard_runs import OPENING, folder_of_run, rounds, step, write
 
-from q_store.events import EpochDone
+from q_store.events import EpochDone, ProcessEnded, RunFinished
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed befor
     """Opens a link in a new page; at the end nothing was complained about, and nobody else was asked anything."""
     contexts, trouble = [], []
 
-    def visit(url, **options):
+    def visit(url, prepare=None, **options):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -58,6 +58,8 @@ def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed befor
         page.on("pageerror", lambda error: trouble.append(str(error)))
         own = url.split("/?")[0]
         page.on("request", lambda asked: None if asked.url.startswith(own) else trouble.append(asked.url))
+        if prepare is not None:
+            prepare(context, page)
         page.goto(url)
         return page
 
@@ -66,3 +68,14 @@ def opened(chromium, dashboard):  # noqa: ARG001  # whose pages are closed befor
     for context in contexts:
         context.close()
     assert [each for each in trouble if not (visit.cut and "Failed to load resource" in each)] == []
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory):
+    """More than 100,000 events of all kinds."""
+    folder = folder_of_run(tmp_path_factory.mktemp("long") / "long")
+    for first in range(0, 6_400, 3_200):  # no more than may wait to be written
+        write(folder, *(OPENING if not first else ()), *rounds(first + 1, first + 3_200))
+    write(folder, EpochDone(1, "epochs", 0.9, 0.8, 0.75, 0.1, 50, 5000, 0.5, train_accuracy=0.7))
+    write(folder, RunFinished(2, "completed", 1, 1, 9.0), ProcessEnded("completed"))
+    return folder

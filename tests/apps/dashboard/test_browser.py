@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from dashboard_browser import FIRST, LONG, MARKS, Wire, number, says, training, until
-from dashboard_runs import OPENING, folder_of_run, step, write
+from dashboard_runs import step, write
 
 from q_store.apps.history import History
 from q_store.emulator import Emulator
-from q_store.events import EpochDone, ProcessEnded, RunFinished
 
 pytestmark = MARKS
 
@@ -94,27 +93,17 @@ def _knew(out, member):
     )
 
 
-@pytest.fixture(scope="module")
-def long(tmp_path_factory):
-    """100,000 steps."""
-    folder = folder_of_run(tmp_path_factory.mktemp("long") / "long")
-    write(folder, *OPENING, *map(step, range(1, 50_001)))
-    write(folder, *map(step, range(50_001, 100_001)), EpochDone(1, "epochs", 0.9, 0.8, 0.75, 0.1, 50, 5000, 0.5))
-    write(folder, RunFinished(2, "completed", 1, 1, 9.0), ProcessEnded("completed"))
-    return folder
-
-
 def test_100_000_events(opened, dashboard, long):
     process, url = dashboard(long)
     page = opened(url)
     paint = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
-    says(page, "#figures", "100,000")
     assert paint < 2_000
     for _ in range(2):  # opened late, and reloaded
-        says(page, "#figures", "100,000")
+        says(page, "#figures", "6,400")
         says(page, "#status", "completed")
         label = page.locator(".card[data-id=loss] .plot").get_attribute("aria-label")
-        assert label.startswith("Loss at step 100,000")
+        assert label.startswith("Loss at step 6,400")
+        says(page, "#spent", "Charged: 1,920 USD for 192,000 circuits, 19,200,000 shots.")
         page.reload()
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1))

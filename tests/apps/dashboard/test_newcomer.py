@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from dashboard_browser import LONG, MARKS, says, until
+from dashboard_browser import FIRST, LONG, MARKS, number, says, training, until
+
+from q_store.apps.history import History
 
 pytestmark = MARKS
 
@@ -67,3 +69,51 @@ def test_a_dashboard_that_was_started_anew_is_named(opened, dashboard, run):
             says(page, "#link", "open the link that it printed")
         finally:
             again.kill()
+
+
+class SlowLink:
+    """400 ms there and back, 50 kB a second; counts what comes."""
+
+    def __init__(self):
+        self.bytes = 0
+
+    def __call__(self, context, page):
+        self.wire = context.new_cdp_session(page)
+        self.wire.send("Network.enable")
+        self.wire.on("Network.dataReceived", self._came)
+        limits = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+        self.wire.send("Network.emulateNetworkConditions", limits)
+
+    def _came(self, event):
+        self.bytes += event["encodedDataLength"]
+
+
+def test_a_long_history_through_a_slow_link(opened, dashboard, long):
+    """Small on its way, and on the page before all of it is there."""
+    link, seen = SlowLink(), []
+    page = opened(dashboard(long)[1], prepare=link)
+    until(page, "() => document.querySelectorAll('.card canvas').length > 3")
+    seen.append(number(page, "Step"))
+    says(page, "#status", "completed")
+    assert 0 < seen[0] < 6_400
+    assert number(page, "Step") == 6_400
+    assert 40_000 < link.bytes < 400_000
+
+
+def test_a_live_run_through_a_slow_link_stays_live(opened, dashboard, data_file, tmp_path):
+    out = tmp_path / "mine"
+    with training(out, "ring", "--data", data_file, "--epochs", "100000"):
+        link = SlowLink()
+        page = opened(dashboard(out)[1], prepare=link)
+        says(page, "#status", "running")
+        page.wait_for_selector(".card[data-id=loss] canvas")
+        began = link.bytes
+        for _ in range(3):
+            page.wait_for_timeout(2_000)
+            now = last_step(out)
+            page.wait_for_function(f"now => {FIRST} >= now", arg=now, timeout=10_000)
+        assert link.bytes - began < 10 * 50_000  # or they would wait for each other
+
+
+def last_step(out):
+    return next(each.values["step"] for each in reversed(History(out).read()) if each.kind == "StepDone")
