@@ -16,6 +16,7 @@ from q_store.apps import compare
 from q_store.apps.again import command
 from q_store.apps.machine import COMPUTING, machine
 from q_store.apps.reading import read
+from q_store.config.sources import from_words
 from q_store.events import Looked, ProcessEnded, ProcessStarted, RecipeStarted
 from q_store.intervals import difference, paired_difference
 from q_store.models.metrics import wilson_interval
@@ -87,18 +88,55 @@ def test_charts_go_where_they_are_wanted(run, q_store, tmp_path):
     assert not (run / "report-charts").exists()
 
 
-def test_the_command_does_the_run_again(q_store, data_file, tmp_path, monkeypatch):
-    asked = ("ring", "--data", data_file, "--epochs", "2", "--rows", "30", "--finish", "0", "--seed", "5")
-    more = ("--set", "learning_rate=0.03", "--no-control")
-    assert q_store("train", *asked, *more, "--out", tmp_path / "one").code == 0
+QUICK = ("--epochs", "2", "--rows", "30", "--finish", "0", "--seed", "5")
+AGAIN = {
+    "a setting": (*QUICK, "--set", "learning_rate=0.03"),
+    "names that several settings follow from": (
+        *QUICK,
+        "--set",
+        "gradient_method=spsa",
+        "--set",
+        "shots_per_circuit=50",
+    ),
+    "a file": (*QUICK, "--config", "mine.toml"),
+    "schedules": (*QUICK, "--depth-schedule", "linear", "--min-depth", "2", "--max-depth", "4"),
+    "a recipe": ("--rows", "30", "--seed", "5", "--recipe", "spsa", "--circuits", "60"),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_the_command_does_the_run_again(q_store, data_file, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('gradient_method = "spsa"\nlearning_rate = 0.02\noptimizer = "sgd"\n')
+    answer = q_store("train", "ring", "--data", data_file, *AGAIN[name], "--no-control", "--out", tmp_path / "one")
+    assert answer.code == 0, answer.err
     assert q_store("report", tmp_path / "one").code == 0
-    line = next(text for text in page(tmp_path / "one" / "report.html").told if text.startswith("q-store train"))
+    found = page(tmp_path / "one" / "report.html")
+    line = next(text for text in found.told if text.startswith("q-store train"))
     assert str(data_file.parent) not in line
-    monkeypatch.chdir(data_file.parent)
+    assert "was also given" not in found.text
+    monkeypatch.chdir(data_file.parent)  # where mine.toml is not
     words = shlex.split(line)[1:]
     assert q_store(*words, "--out", tmp_path / "two").code == 0
     one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
     assert one["parameters_sha256"] == two["parameters_sha256"]
+
+
+def test_a_run_by_an_earlier_version_says_what_its_command_lacks(run, q_store):
+    config = json.loads((run / "config.json").read_text())
+    settings = {"gradient": "spsa", "learning_rate": 0.03}
+    change(run / "config.json", request={**config["request"], "settings": settings})
+    assert q_store("report", run).code == 0
+    told = page(run / "report.html").text
+    assert "--set learning_rate=0.03" in told
+    assert "by a file or names of TrainingConfig: gradient = spsa." in told
+
+
+@pytest.mark.parametrize("value", [True, None, 0.1, 1e-7, 3, "spsa", "5", "true", "a b"])
+def test_a_value_in_the_command_is_read_as_it_was(value):
+    config = {"request": {"model": "ring"}, "named": {"name": value}}
+    word = shlex.split(command(config))[-1]
+    assert from_words([word]) == {"name": value}
 
 
 def test_a_command_hides_folders_and_passwords():
@@ -106,9 +144,11 @@ def test_a_command_hides_folders_and_passwords():
         "model": "lean", "data": "/home/me/mine.csv", "backend": "ionq", "url": "https://me:pass@host/v0.4?key=1",
         "noise": None, "optimise": True,
     }  # fmt: skip
-    assert command(asked) == ("q-store train lean --data mine.csv --backend ionq --url https://host/v0.4 --optimise")
+    assert command({"request": asked}) == (
+        "q-store train lean --data mine.csv --backend ionq --url https://host/v0.4 --optimise"
+    )
     pool = {"model": "lean", "data": "full", "backend": "pool", "pool": "/home/me/three.toml"}
-    assert command(pool, control=False) == "q-store train lean --data full --pool three.toml --no-control"
+    assert command({"request": pool}, control=False) == "q-store train lean --data full --pool three.toml --no-control"
 
 
 def test_markup_in_names_is_text(run, q_store):

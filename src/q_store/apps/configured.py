@@ -54,6 +54,9 @@ ACTING = {
     ("monitoring", "track"),
 }
 """Names that act though the others of their section do not."""
+NAMED = "named"
+"""Of the config of a run: what was named and is no option of the command."""
+PLAIN = (bool, int, float, str, type(None))
 _ELSEWHERE = {
     ("backends", "several"): "give the members in a pool file: --pool FILE",
     ("backends", "members"): "give the members in a pool file: --pool FILE",
@@ -118,7 +121,18 @@ def _merged(options: Options, config: TrainingConfig) -> Options:
     own = {name: value for name, value in found.items() if getattr(options, name) is None}
     if settings and vars(options).get("recipe") is not None:
         raise ConfigError(f"expected --recipe or {next(iter(settings))}, got both; a recipe trains in its own way")
-    return _shown(replace(options, **own, settings=settings or None), config)
+    return _shown(replace(options, **own, settings=settings or None, named=_named(config)), config)
+
+
+def _named(config: TrainingConfig) -> dict[str, Any]:
+    """What was named and is no option of the command, for those who do the run again."""
+    shown = {each.place: each.name for each in NAMES.values() if each.renamed is None}
+    return {
+        shown.get((section, field), f"{section}.{field}"): value if isinstance(value, PLAIN) else str(value)
+        for section, field in sorted(config.given)
+        if (section, field) not in {*OPTIONS, *ACTING}
+        for value in [getattr(getattr(config, section), field)]
+    }
 
 
 def _shown(options: Options, config: TrainingConfig) -> Options:

@@ -241,10 +241,10 @@ def _origin(run: Reading) -> Iterable[str]:
 def _again(run: Reading) -> Iterable[str]:
     yield html.heading("Do it again")
     control = not run.result or run.result.get("classical_control") is not None
-    yield html.code(command(run.request, control=control), "Command")
+    yield html.code(command(run.config, control=control), "Command")
     if run.request.get("data") not in FASHION or run.request.get("pool"):
         yield html.paragraph("Files are named without their folders; the data are those of the SHA-256 above.", "soft")
-    rest = unnamed(run.request)
+    rest = unnamed(run.config)
     if rest:
         said = ", ".join(f"{name} = {value}" for name, value in rest.items())
         yield html.paragraph(f"The run was also given, by a file or names of TrainingConfig: {said}.")

@@ -14,7 +14,7 @@ from rich.console import Console
 from q_store import __version__
 from q_store.apps.caps import parse
 from q_store.apps.clock import Clock
-from q_store.apps.configured import configured
+from q_store.apps.configured import NAMED, configured
 from q_store.apps.guard import INTERRUPTED, say
 from q_store.apps.machine import machine
 from q_store.apps.place import Place, check_place, known, only_remote
@@ -79,6 +79,7 @@ class Options:
     config: Path | None = None
     words: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
+    named: Mapping[str, Any] | None = None
     dashboard: bool = False
     port: int | None = None
     track: tuple[str, ...] = ()
@@ -143,7 +144,9 @@ def _started(options: Options) -> tuple[RunFolder, Request, bool]:
     known_model(request.model)
     path = options.out or fresh(RUNS, folder_name(request))
     kept = named(options.store) if request.place.remote else {}
-    config = {"q_store": __version__, "machine": machine(), "request": request.config(), **kept}
+    config: dict[str, Any] = {"q_store": __version__, "machine": machine(), "request": request.config(), **kept}
+    if options.named:
+        config[NAMED] = dict(options.named)
     return RunFolder.create(path, config), request, True
 
 
