@@ -7,13 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import q_store as package
-from q_store.apps.history import EVENTS, History
-from q_store.apps.tracking import TRACKED, described
+from q_store.apps.history import EVENTS, History, HistoryWriter
+from q_store.apps.run_folder import RunFolder
+from q_store.apps.tracking import TRACKED, described, tracked
 from q_store.config import TrainingConfig
 from q_store.errors import ConfigError
-from q_store.events import KINDS, StepDone
+from q_store.events import KINDS, JobEnded, StepDone
+from q_store.trackers.choice import chosen
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 tracking = pytest.importorskip("mlflow.tracking")
@@ -184,6 +187,19 @@ def test_a_run_that_goes_on_is_the_same_run_of_mlflow(train, q_store, tmp_path, 
     assert "final/test_accuracy" in found.data.metrics
 
 
+def test_what_an_earlier_process_paid_counts_on(tmp_path):
+    paid = JobEnded("s", 1, "ionq", 10, 100, "done", "", {}, {}, 10, 1000, 0.25, "USD", account="ionq")
+    folder = RunFolder.create(tmp_path / "run", {"request": {}})
+    for _ in range(2):
+        with (
+            tracked(folder, [chosen("tensorboard")], Console(quiet=True)) as trackers,
+            HistoryWriter(folder.path, beside=trackers) as history,
+        ):
+            history(paid)
+    folder.close()
+    assert curves(tmp_path / "run" / "tensorboard")["total/cost_USD"] == [(0, 0.25), (0, 0.5)]
+
+
 def test_no_file_of_a_run_has_the_password_of_an_address(train, tmp_path, database, monkeypatch):
     from q_store.trackers import mlflow
 
@@ -251,8 +267,6 @@ def test_a_run_without_events_is_said(q_store, tmp_path, mine):
 
 
 def test_what_is_told_of_a_run_has_no_path_and_no_address(trained):
-    from q_store.apps.run_folder import RunFolder
-
     config = {"request": {"model": "ring", "data": "/home/me/mine.npz", "url": f"http://u:{SECRET}@h", "seed": 1}}
     event = described(RunFolder(trained), config)
     assert event.parameters == {"model": "ring", "data": "mine.npz", "seed": "1"}

@@ -38,14 +38,6 @@ def test_costs_add_up_at_the_step_where_they_arose():
     assert not points([job(0.0).__class__("s", 1, "local", 1, None, "done", "", {}, {})])
 
 
-def test_what_an_earlier_process_paid_counts_on(tmp_path):
-    from q_store.trackers import TensorBoard
-
-    with TensorBoard(tmp_path) as board:
-        board.recall(STORY)
-        assert board._series.take(job(0.25)).values["total/cost_USD"] == 1.0
-
-
 def test_every_number_of_an_epoch_is_on_a_curve():
     given = EpochDone(1, "epochs", *[0.5] * 3, 0.1, 1, 1, 1.0, 3, 0.5, 0.5, 0.5)
     (point,) = points([given])

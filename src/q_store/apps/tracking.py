@@ -133,9 +133,8 @@ def _told(folder: RunFolder) -> list[Timed]:
 def _event(entry: Entry) -> Any:
     kind = KINDS[entry.kind]
     known = kind.__dataclass_fields__  # type: ignore[attr-defined]  # all of them are such classes
-    return kind(
-        **{name: value for name, value in entry.values.items() if name in known}
-    )  # a later version may add some
+    values = {name: value for name, value in entry.values.items() if name in known}  # a later version may tell more
+    return kind(**values)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
