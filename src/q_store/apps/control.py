@@ -171,7 +171,7 @@ class Control:
 
 
 class Heeding:
-    """An executor that heeds a `Control` before every call, for what tells no steps."""
+    """An executor that heeds a `Control` before every call, for jobs that are behind no step."""
 
     def __init__(self, executor: AnyExecutor, control: Control) -> None:
         self._executor, self._control = executor, control

@@ -56,7 +56,7 @@ class MetricsWriter:
         match event:
             case RunStarted():
                 done = event.first_step * event.epochs // max(1, event.steps)
-                self._keep(lambda row: LOOK in row or row.get("stage") == FINISH or row.get("epoch", 0) <= done)
+                self._keep(lambda row: row.get("epoch", 0) <= done)  # a finish, which all epochs are behind, stays
             case StageStarted(stage=stage) if stage == FINISH:
                 self._keep(lambda row: row.get("stage") != FINISH)
             case RecipeStarted():

@@ -86,7 +86,7 @@ class Watching:
         return Heeding(meter, self.control)
 
     def heeding(self, sites: Sites) -> Sites:
-        """The sites of a recipe, which tells no steps: held and stopped between its jobs."""
+        """The sites of a recipe: held and stopped between its jobs, most of which are behind no step."""
         pool, local = (None if each is None else Heeding(each, self.control) for each in (sites.pool, sites.local))
         return replace(sites, pool=pool, local=local)
 

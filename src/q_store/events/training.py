@@ -27,7 +27,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """A stage begins: `epochs` (mini-batch steps) or `finish` (full-batch L-BFGS)."""
+    """A stage begins: `epochs` (mini-batch steps), `finish` (full-batch L-BFGS), or one of a recipe: `events.recipes`."""
 
     stage: str
 
@@ -37,7 +37,7 @@ class StepDone:
     """One step: a mini-batch in the stage `epochs`, an evaluation of the whole set in the stage `finish`.
 
     Attributes:
-        step: number of the step, from 1; counted anew in each stage.
+        step: number of the step, from 1; counted anew in each stage, but for one of a recipe that comes again.
         epoch: from 1; in the stage `finish` the number of epochs done.
         loss: mean loss over the rows of the step, before the update.
         gradient_norm: Euclidean norm of the whole gradient before clipping.
@@ -136,8 +136,8 @@ class RunFinished:
     """Training ended by itself.
 
     Attributes:
-        epochs: epochs done. reason: `completed` or `early stopping`.
-        circuits, shots: totals. seconds: of the whole run, earlier processes included.
+        epochs: epochs done. reason: `completed`, `early stopping`, or of a recipe that the accuracy was seen.
+        circuits, shots: totals. seconds: of the whole run, earlier processes included; of a recipe: of this process.
     """
 
     epochs: int
