@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -95,8 +96,7 @@ class Pool:
         self._binder = Binder()
         self._driver: Driver | None = None
         self._batches = self._calls = 0
-        self._lock = threading.Lock()
-        """Of the numbers of jobs: callers of `run_all` have threads of their own."""
+        self._lock = threading.Lock()  # of the numbers of jobs: callers of `run_all` have threads of their own
         self._attached = False
         self._gaps: dict[int, dict[int, Missing]] = {}
         self._broken: dict[int, bytes] = {}
@@ -110,7 +110,8 @@ class Pool:
 
     def standing(self) -> list[Standing]:
         """All members at a glance; in the event loop of the pool."""
-        return self._state.standing(self._clock.now())
+        whole, now = self._whole.rows, self._clock.now()
+        return [replace(each, answered=each.answered + whole[each.name]) for each in self._state.standing(now)]
 
     async def run_async(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run the jobs; outcomes in the same order.
@@ -204,8 +205,7 @@ class Pool:
                     self._books.on_time()
                 outcome = outcomes[k] = executor.run(call.jobs[k])
                 object.__setattr__(outcome, "source", name)  # it is new; a copy would take as long as all the rest here
-                if self._whole:
-                    self._whole.ran(name, outcome.rows, outcome.seconds)
+                self._whole.ran(name, outcome.rows, outcome.seconds)
                 if self._books is not None and not self._calls:  # they count the time themselves
                     self._books.worked(outcome.seconds)
         return outcomes

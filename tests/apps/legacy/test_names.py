@@ -71,7 +71,10 @@ def target(train):
 @effect("enable_multi_backend", "multi_backend_orchestration")
 def several(train, name):
     pool = [{"provider": "local"}]
-    assert train(backend_configs=pool, quantum_sdk="mock", **{name: True}).trainer.usage.backends
+    found = train(backend_configs=pool, quantum_sdk="mock", **{name: True}).trainer
+    assert found.usage.backends == {
+        "local-1": {"answered": found.training_history[0].n_circuit_executions, "failed": 0}
+    }
     assert train(quantum_sdk="mock", **{name: True}).trainer.usage.backends
     assert not train(quantum_sdk="mock", **{name: False}).trainer.usage.backends
 

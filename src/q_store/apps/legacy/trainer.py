@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +56,7 @@ class QuantumTrainer:
     Args:
         config: how. backend_manager: a `BackendManager`, or a backend: runs the circuits in place of what the
             configuration names.
+        sinks: hear the events of all trainings, see `q_store.events` and `q_store.trackers`.
 
     Attributes:
         loss_function: a function of (outputs[C], target) of a row, or a `Loss`; None: the mean square, or the
@@ -63,8 +64,8 @@ class QuantumTrainer:
         current_epoch: epochs done.
     """
 
-    def __init__(self, config: TrainingConfig, backend_manager: Any = None) -> None:
-        self.config, self.backend_manager = config, backend_manager
+    def __init__(self, config: TrainingConfig, backend_manager: Any = None, sinks: Iterable[Sink] = ()) -> None:
+        self.config, self.backend_manager, self.sinks = config, backend_manager, list(sinks)
         monitoring = config.monitoring
         self.watcher = Watcher(
             monitoring.log_interval,
@@ -157,7 +158,7 @@ class QuantumTrainer:
             outputs = await advance(plan, site.executor)
         loss, _ = objective.loss.value_and_gradient(outputs, targets)
         accuracy = objective.loss.accuracy(outputs, targets)
-        return {"loss": loss, "count": len(rows.x), **({} if accuracy is None else {"accuracy": accuracy})}
+        return {"loss": loss, "count": len(rows.x), **({} if accuracy is None else {"accuracy": float(accuracy)})}
 
     # ----------------------------------------------------------------------------------------------------- checkpoints
 
@@ -255,7 +256,7 @@ class QuantumTrainer:
         manager = self.backend_manager
         backend = manager.get_backend() if hasattr(manager, "get_backend") else manager
         with ExitStack() as ends:
-            if shows and self.config.monitoring.dashboard:
+            if shows and (self.config.monitoring.dashboard or self.config.monitoring.track):
                 self._watching = ends.enter_context(_watched(self.config, shows))
                 ends.callback(setattr, self, "_watching", None)
             site = ends.enter_context(opened(self.config, backend, self._sinks))
@@ -272,7 +273,7 @@ class QuantumTrainer:
 
     @property
     def _sinks(self) -> list[Sink]:
-        return [self.watcher, *([] if self._watching is None else [self._watching.history])]
+        return [self.watcher, *([] if self._watching is None else [self._watching.history]), *self.sinks]
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
@@ -342,8 +343,8 @@ class QuantumTrainer:
 
 
 def _watched(config: TrainingConfig, title: str) -> AbstractContextManager[Watching]:
-    """A page for what a configuration asks for."""
-    training, backends = config.training, config.backends
+    """A page and trackers, as a configuration asks for them."""
+    training, backends, monitoring = config.training, config.backends, config.monitoring
     about = {
         "model": title,
         "seed": training.seed,
@@ -352,7 +353,13 @@ def _watched(config: TrainingConfig, title: str) -> AbstractContextManager[Watch
         "shots": config.shots.per_circuit,
         "backend": "pool" if backends.several else backends.provider,
     }
-    return watch(dashboard=True, port=config.monitoring.dashboard_port, about=about, option="dashboard_port=")
+    return watch(
+        dashboard=monitoring.dashboard,
+        port=monitoring.dashboard_port,
+        track=monitoring.tracked,
+        about=about,
+        option="dashboard_port=",
+    )
 
 
 async def advance(steps: Steps[Any], executor: AnyExecutor, stop: Callable[[], bool] | None = None) -> Any:
