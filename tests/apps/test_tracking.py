@@ -126,6 +126,7 @@ def test_a_function_that_raises_is_told_once_and_changes_nothing(train, mine, na
     answer = train("--track", f"my_tracker:{name}", out="tracked")
     assert answer.code == 0
     assert answer.err.count(f"tracker my_tracker:{name} failed on {what}: ValueError") == 1
+    assert f"later: q-store track tracked --to my_tracker:{name}" in answer.err
     assert answer.json["parameters_sha256"] == plain["parameters_sha256"]
     assert mine() == []
 

@@ -69,4 +69,11 @@ def test_stages_of_a_recipe_are_counted_on_and_looks_lie_at_their_circuits():
     assert curve(events, "step/loss") == [(1, 2.0), (2, 1.0), (3, 0.5)]
     assert curve(events, "look/held_out_accuracy") == [(40, 0.5)]
     assert curve(events, "look/cost") == [(40, 1.5)]
-    assert [p.step for p in points([*events, *events]) if p.again] == [0, 0]
+    assert [p.step for p in points([*events, *events]) if p.again] == [1, 1, 2, 1]
+
+
+def test_a_finish_that_was_broken_off_comes_again_and_the_epochs_do_not():
+    told = STORY[2:-4]
+    again = [RunStarted(3, 4, 20, 10, 2, 4, 4), StageStarted("finish"), step(1, 0.75, 2)]
+    assert [p.step for p in points([*told, *again]) if p.again] == [1, 5]
+    assert curve([*told, *again], "step/loss")[-1] == (5, 0.75)

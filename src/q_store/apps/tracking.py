@@ -49,13 +49,15 @@ def tracked(
         yield []
         return
 
-    def tell(text: str) -> None:
-        console.print(Text(f"tracker {text}"), soft_wrap=True)
-
     before = [] if again else _told(folder)
     with ExitStack() as stack:
         trackers = []
         for each in wanted:
+            later = "" if again else f"; later: q-store track {folder.path} --to {hidden(each.text)}"
+
+            def tell(text: str, later: str = later) -> None:
+                console.print(Text(f"tracker {text}{later}"), soft_wrap=True)
+
             tracker = stack.enter_context(_opened(folder, each, tell, {} if again else _notes(folder)))
             tracker.recall(event for _, event in before)
             plain(console, f"tracking: {_where(tracker)}")

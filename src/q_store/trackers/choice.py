@@ -40,6 +40,11 @@ class Chosen:
     rest: str = ""
     function: Sink | None = None
 
+    @property
+    def text(self) -> str:
+        """As it was given."""
+        return ":".join(each for each in (self.kind, self.rest) if each)
+
     def opened(
         self,
         run: Path,

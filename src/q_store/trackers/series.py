@@ -21,6 +21,7 @@ from q_store.events import (
 )
 from q_store.events.wording import decision
 
+EPOCHS, FINISH = "epochs", "finish"
 TOTALS = ("circuits", "shots")
 """Running totals of steps and epochs, curves of their own."""
 _PLACES = frozenset({"step", "epoch", "stage", "seconds", *TOTALS})
@@ -47,8 +48,10 @@ class Series:
     """Takes events in order; knows where the run stands."""
 
     def __init__(self) -> None:
-        self._x = self._offset = self._epoch = 0
-        self._fresh = self._recipe = False
+        self._x = self._top = self._offset = self._epoch = 0
+        self._stage = EPOCHS
+        self._own: dict[str, int] = {}
+        """Where the steps of each stage of a recipe begin."""
         self._costs: dict[str, float] = {}
         self._paid = 0
         self._takers: dict[type, Callable[[Any], Point | None]] = {
@@ -71,26 +74,37 @@ class Series:
         return replace(point or Point(self._x), text=text) if text else point
 
     def _run_started(self, event: RunStarted) -> Point | None:
-        if self._recipe:  # a training on this machine, as a part of it
-            self._fresh = True
-            return None
-        self._x, self._offset, self._fresh = event.first_step, 0, False
+        self._stage, self._x, self._offset = EPOCHS, event.first_step, 0
         self._epoch = event.first_step * event.epochs // max(1, event.steps)
+        return self._again() if event.first_step < event.steps else None
+
+    def _recipe_started(self, _event: RecipeStarted) -> Point | None:
+        if self._own or not self._top:  # all of its own steps come again, those of a training on this machine do not
+            self._x = min(self._own.values(), default=0)
+            point = self._again()
+        else:
+            point = None
+        self._own.clear()
+        self._x = self._offset = self._epoch = 0
+        return point
+
+    def _stage_started(self, event: StageStarted) -> Point | None:
+        self._stage = event.stage
+        if event.stage != FINISH:
+            return None
+        self._offset = self._x
+        return self._again() if self._top > self._x else None  # which always begins anew
+
+    def _again(self) -> Point:
+        self._top = self._x
         return Point(self._x + 1, again=True)
 
-    def _recipe_started(self, _event: RecipeStarted) -> Point:
-        self._x = self._offset = self._epoch = 0
-        self._recipe = True
-        return Point(0, again=True)
-
-    def _stage_started(self, _event: StageStarted) -> None:
-        self._fresh = True
-
     def _step_done(self, event: StepDone) -> Point:
-        if self._fresh and self._offset + event.step <= self._x:
-            self._offset = self._x
-        self._fresh = False
-        self._x = self._offset + event.step
+        begin = self._offset
+        if self._stage not in {EPOCHS, FINISH}:  # of a recipe: counted on when it comes back
+            begin = self._own.setdefault(self._stage, self._top)
+        self._x = begin + event.step
+        self._top = max(self._top, self._x)
         values = {name: value for name, value in _fields(event).items() if name not in _PLACES}
         return Point(self._x, {**_named("step", values), **_totals(event)})
 
