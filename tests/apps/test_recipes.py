@@ -159,6 +159,22 @@ def test_a_budget_too_small_says_the_least_that_would_do(train, net):
     assert charged(net) == least
 
 
+def test_the_least_budget_in_shots_is_what_refining_takes(train, net):
+    few = ("--backend", "ionq", "--noise", "aria-1", "--recipe", "refine", "--epochs", 1, "--finish", 0)
+    answer = train(*few, "--budget", "1000shots")
+    refused(answer, "expected a budget of", "shots", "--circuits 40")
+    least = int(answer.err.split("the least that would do is ")[1].split()[0].replace(",", ""))
+    found = train(*few, "--circuits", 40, "--budget", f"{least}shots", "--json")
+    assert found.code == 0, found.err
+    assert found.json["recipe"]["shots_total"] == least < 1000 * charged(net)
+
+
+def test_a_test_alone_has_no_circuits_to_choose(train):
+    answer = train("--backend", "ionq", "--recipe", "exact", "--budget", "3circuits")
+    refused(answer, "the least that would do is", "circuits, for the test alone")
+    assert "--circuits" not in answer.err
+
+
 def test_an_accuracy_that_is_seen_twice_ends_a_recipe(train):
     found = train("--recipe", "calibrate", "--accuracy", 0.05, "--epochs", 1, "--finish", 0, "--json").json["recipe"]
     assert found["circuits"]["training"] == found["reached_after"] == 20

@@ -150,22 +150,32 @@ def _chosen(run: Run, price: float | None) -> RecipeChosen:
 
 def _require(run: Run, caps: Caps, each: float | None) -> None:
     """Raise BudgetError where a cap is below what the recipe takes."""
-    shots = run.task.shots or 0
+    recipe = run.choice.recipe
+    least = recipe.least(run.task)
     needs: dict[str, tuple[float, float]] = {
         "circuits": (run.total, run.least),
-        "shots": (run.total * shots, run.least * shots),
+        "shots": (_shots(run, run.total, run.choice.circuits[0]), _shots(run, run.least, least)),
     }
     if each is not None:
         needs["money"] = (round(run.total * each, 2), round(run.least * each, 2))
-    for name, (total, least) in needs.items():
+    for name, (total, enough) in needs.items():
         cap = getattr(caps, name)
         if cap is not None and cap < total:
             unit = caps.currency if name == "money" else name
-            recipe = run.choice.recipe
+            how = f", with --circuits {least}" if least else ", for the test alone"
             raise BudgetError(
                 f"expected a budget of {total:,} {unit} for the recipe {recipe.name}, got {caps_line(caps)}; the least "
-                f"that would do is {least:,} {unit}, with --circuits {max(1, recipe.least(run.task))}"
+                f"that would do is {enough:,} {unit}{how}"
             )
+
+
+def _shots(run: Run, circuits: int, training: int) -> int:
+    """Of so many circuits, `training` of them to train: refining has shots of its own."""
+    recipe, each = run.choice.recipe, run.task.shots or 0
+    if not isinstance(recipe, Refine) or recipe.shots is None:
+        return circuits * each
+    steps = training - recipe.begun(run.task)
+    return (circuits - steps) * each + steps * recipe.shots
 
 
 def trained(

@@ -70,16 +70,17 @@ class Refine:
         shifts = 1 if self.method == "spsa" else max(rules.only(np.array([k])).size for k in used)
         return (1 + shifts) * min(self.batch, task.train.count) * task.bases
 
-    def _begun(self, task: Task) -> int:
+    def begun(self, task: Task) -> int:
+        """Circuits of the base."""
         return 0 if self.base is None else self.base.training(replace(task, circuits=None, accuracy=None))
 
     def _steps(self, task: Task) -> int:
-        left = self.count if task.circuits is None else task.circuits - self._begun(task)
+        left = self.count if task.circuits is None else task.circuits - self.begun(task)
         return max(0, left) // self._each(task)
 
     def training(self, task: Task) -> int:
         """Of the base and of all steps."""
-        return self._begun(task) + self._steps(task) * self._each(task)
+        return self.begun(task) + self._steps(task) * self._each(task)
 
     def validation(self, task: Task) -> int:
         """Of the base and of all looks."""
@@ -88,7 +89,7 @@ class Refine:
 
     def least(self, task: Task) -> int:
         """The base, and one step."""
-        return self._begun(task) + self._each(task)
+        return self.begun(task) + self._each(task)
 
     def plan(self, task: Task) -> Steps[RecipeResult]:
         """The recipe."""
