@@ -138,19 +138,6 @@ def test_connection_that_is_cut_comes_back(opened, dashboard, run):
     wire.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_accessible_and_within_the_window(opened, dashboard, run, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
-    _, url = dashboard(run)
-    page = opened(url, color_scheme=scheme, viewport={"width": width, "height": 740}, bypass_csp=True)
-    page.wait_for_selector(".card[data-id=loss] canvas")
-    found = Axe().run(page).response["violations"]
-    assert [(each["id"], each["impact"]) for each in found if each["impact"] in {"serious", "critical"}] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
 def test_wrong_token_says_what_to_do(chromium, dashboard, run):
     _, url = dashboard(run)
     page = chromium.new_page()

@@ -67,13 +67,21 @@ function lane(c, member, top, x, width) {
   }
   if (member.away !== null) away(c, x(member.away), Math.max(2, x(scene.now) - x(member.away)), top);
   c.font = "600 12px system-ui, sans-serif";
-  const text = c.measureText(member.name).width;
+  const name = fitted(c, member.name, width - 8 - NAMES), text = c.measureText(name).width;
   c.fillStyle = colour("--card");
   c.globalAlpha = 0.85;
   c.fillRect(4, top + 8, text + NAMES, 18);
   c.globalAlpha = 1;
   c.fillStyle = colour("--ink");
-  c.fillText(member.name, 4 + NAMES / 2, top + 21);
+  c.fillText(name, 4 + NAMES / 2, top + 21);
+}
+
+/** A name as far as there is room; all of it is in the table, and in the line below the lanes. */
+function fitted(c, name, width) {
+  if (c.measureText(name).width <= width) return name;
+  let length = name.length;
+  while (length > 1 && c.measureText(`${name.slice(0, length)}…`).width > width) length--;
+  return `${name.slice(0, length)}…`;
 }
 
 function piece(c, [sending, queued, running, failed, paused], left, width, top) {
@@ -92,7 +100,7 @@ function piece(c, [sending, queued, running, failed, paused], left, width, top) 
   }
 }
 
-/** An open breaker: hatched, so that it is seen without colours too. */
+/** It does not answer: hatched, so that it is seen without colours too. */
 function away(c, left, width, top) {
   c.save();
   c.beginPath();
@@ -125,11 +133,12 @@ function axis(c, width, height, span) {
 function say() {
   if (at === null) { byId("lanes-say").textContent = "Point at a lane, or move with the arrow keys, to read what happened."; return; }
   const k = Math.floor((at - known.began) / known.width);
-  const words = scene.names.map((name) => {
+  const words = scene.members.map(({ name, away: since }) => {
+    if (since !== null && at >= since) return `${name}: does not answer`;
     const values = known.pieces.get(name)?.get(k) ?? [0, 0, 0, 0, 0];
     const parts = STATES.map((state, n) => [state, values[n]]).filter(([, value]) => value > 0)
       .map(([state, value]) => (state === "failed" ? `${short(value)} failed`
-        : state === "paused" ? "breaker open" : `${state} ${short(value / known.width)}`));
+        : state === "paused" ? "did not answer" : `${state} ${short(value / known.width)}`));
     return `${name}: ${parts.join(", ") || "idle"}`;
   });
   byId("lanes-say").textContent = `${clock(at)} (jobs at a time) – ${words.join("; ")}`;

@@ -85,6 +85,7 @@ function cap([account, unit, amount, most, share]) {
   const box = element("div", undefined, "share"), meter = element("meter");
   const name = `${account ? `${account}, ` : ""}${unit === "seconds" ? "time" : unit}`;
   meter.max = most;
+  [meter.optimum, meter.low, meter.high] = [0, .8 * most, .999 * most]; // its colour: enough is left, little, nothing
   meter.value = amount;
   meter.setAttribute("aria-label", `${name}: spent of the budget`);
   const end = share ? amount / share : null;
