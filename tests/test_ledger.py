@@ -236,3 +236,11 @@ def test_a_training_without_a_recipe_has_no_stages():
     told = within(0.0, 4.0, Told(1.0, "RunStarted", {}), stage("epochs", 1.0), step(1, 2.0), stage("finish", 2.0))
     assert ledger(told).stages == []
     assert "stages" not in ledger(told).body()
+
+
+def test_a_recipe_that_goes_on_counts_its_steps_anew():
+    first = [Told(0.5, "RecipeStarted", {}), stage("training", 0.5), step(1, 1.0), step(3, 2.0)]
+    again = [Told(3.5, "RecipeStarted", {}), stage("training", 3.5), step(5, 4.0)]  # of quick steps some are told
+    found = ledger([*within(0.0, 2.5, *first), *within(3.0, 4.0, *again)])
+    assert [(each.name, each.steps) for each in found.steps if each.steps] == [("1", 1), ("3", 2), ("5", 5)]
+    assert [(each.name, each.steps) for each in found.stages] == [("training", 8)]

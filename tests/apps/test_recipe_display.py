@@ -108,7 +108,7 @@ def test_on_a_terminal_the_circuits_are_those_that_were_bought():
     text = rendered(progress)
     assert "100 of 130 circuits" in text
     assert "step 2   loss 0.7000" in text
-    assert "62.5 % of 40 held-out training rows" in text
+    assert "62.5 % of 40 held-out training rows  ▁  " in text  # of such rows alone
     assert "charged 1.50" in text
     assert "refining on bought circuits" in text
 

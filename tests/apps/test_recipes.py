@@ -7,15 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
+from recipe_tasks import here, task
 
 from q_store.apps import remote
 from q_store.apps.control import Control
 from q_store.apps.history import History, current
+from q_store.apps.recipe_display import RecipeProgress
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.tally import Tally
+from q_store.apps.watching import watch
 from q_store.emulator import Emulator
-from q_store.events import StepDone
+from q_store.events import Announcer, StepDone
 from q_store.models.model import Model
+from q_store.training.recipes import Calibrate, drive_sites
 from q_store.training.recipes.expected import MEASURED
 
 KEY = "a-key-that-nobody-may-see"
@@ -303,3 +307,21 @@ def flat(text):
 def chosen(path):
     events = [json.loads(line) for line in path.read_text().splitlines()]
     return next(event["values"] for event in events if event.get("kind") == "RecipeChosen")
+
+
+def test_the_display_hears_the_pool(train, monkeypatch):
+    heard = []
+    monkeypatch.setattr(RecipeProgress, "pool", lambda _, event: heard.append(type(event).__name__))
+    assert train("--backend", "ionq", "--recipe", "regress", "--circuits", 30).code == 0
+    assert {"CircuitsKnown", "JobEnded", "CircuitsDone"} <= set(heard)
+
+
+def test_a_recipe_of_a_program_is_kept_and_counted(tmp_path):
+    with watch(tmp_path / "mine") as watching:
+        given = task(tell=Announcer(watching.sinks), circuits=8)
+        drive_sites(Calibrate().plan(given), watching.heeding(here()))
+    events = seen(tmp_path / "mine")
+    assert [each["recipe"] for each in of(events, "RecipeStarted")] == ["calibrate"]
+    assert of(events, "Looked")
+    assert sum(each["rows"] for each in of(events, "JobsRun")) > 8
+    assert of(events, "ProcessEnded")[0]["status"] == "completed"

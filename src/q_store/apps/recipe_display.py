@@ -97,9 +97,11 @@ class RecipeProgress:
     def _figures(self) -> str:
         parts = [self.loss] if self.loss else []
         if self.looks:
-            parts.append(f"{look(self.looks[-1])}  {sparkline([each.accuracy for each in self.looks])}")
-            if self.looks[-1].cost:
-                parts.append(f"charged {self.looks[-1].cost:,.2f}")
+            last = self.looks[-1]
+            alike = [each.accuracy for each in self.looks if each.on == last.on]
+            parts.append(f"{look(last)}  {sparkline(alike)}")
+            if last.cost:
+                parts.append(f"charged {last.cost:,.2f}")
         return "   ".join(parts)
 
 

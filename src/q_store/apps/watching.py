@@ -78,7 +78,7 @@ class Watching:
 
     def executor(self, executor: AnyExecutor) -> AnyExecutor:
         """The executor, held and stopped before its jobs, for what awaits them; counted where it computes here."""
-        if not hasattr(executor, "run"):
+        if not hasattr(executor, "run") or isinstance(executor, Meter):
             return Heeding(executor, self.control)
         own: Any = executor
         meter = Meter(own)
@@ -87,7 +87,7 @@ class Watching:
 
     def heeding(self, sites: Sites) -> Sites:
         """The sites of a recipe: held and stopped between its jobs, most of which are behind no step."""
-        pool, local = (None if each is None else Heeding(each, self.control) for each in (sites.pool, sites.local))
+        pool, local = (None if each is None else self.executor(each) for each in (sites.pool, sites.local))
         return replace(sites, pool=pool, local=local)
 
 

@@ -27,7 +27,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """A stage begins: `epochs` (mini-batch steps), `finish` (full-batch L-BFGS), or one of a recipe: `events.recipes`."""
+    """A stage begins: `epochs` (mini-batch steps), `finish` (full-batch L-BFGS), or one of a recipe: see there."""
 
     stage: str
 
@@ -46,6 +46,7 @@ class StepDone:
         seconds: since the start of this process' run.
         depth: layers of the circuit, None without a schedule. shots_each: a circuit of the gradient, None for exact.
         gradient_error: standard error of `gradient_norm` by the shots, None where it is exact or nothing is known.
+        metric_cached: whether the metric of a natural gradient was kept from an earlier step, None without a cache.
     """
 
     step: int
@@ -59,6 +60,7 @@ class StepDone:
     depth: int | None = None
     shots_each: int | None = None
     gradient_error: float | None = None
+    metric_cached: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
