@@ -226,6 +226,26 @@ def test_every_method_is_taken(method):
     assert TrainingConfig(gradient_method=method).method == method
 
 
+def test_a_source_that_says_something_wrong_is_named(tmp_path):
+    file = tmp_path / "training.toml"
+    file.write_text("epochs = 0\n[training]\nseed = -1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"expected epochs in .*training\.toml of 1 or more, got 0"):
+        TrainingConfig.from_toml(file)
+    with pytest.raises(ConfigError, match=r"expected training\.seed in .*training\.toml of 0 or more, got -1"):
+        TrainingConfig.from_toml(file, epochs=1)
+    with pytest.raises(ConfigError, match="expected epochs in the environment as a whole number, got 'many'"):
+        TrainingConfig.load(None, {"Q_STORE_EPOCHS": "many"})
+    with pytest.raises(ConfigError, match="expected epochs of 1 or more, got 0"):
+        TrainingConfig.load(None, {"Q_STORE_EPOCHS": "many"}, ["epochs=0"])
+
+
+def test_a_variable_that_is_nearly_a_name_is_refused_and_no_other():
+    with pytest.raises(ConfigError, match="got Q_STORE_LERNING_RATE; did you mean Q_STORE_LEARNING_RATE"):
+        TrainingConfig.load(None, {"Q_STORE_LERNING_RATE": "1"})
+    others = {"Q_STORE_DEBUG": "1", "Q_STORE_HOUSE_NUMBER": "7", "Q_STORE_EPOCH": "", "Q_STORE_DASHBOARD_TOKEN": "x"}
+    assert TrainingConfig.load(None, others) == TrainingConfig()
+
+
 IONQ = {"provider": "ionq", "api_key": "k"}
 
 
@@ -237,17 +257,23 @@ IONQ = {"provider": "ionq", "api_key": "k"}
         ({"wholly_unheard_of": 1}, "docs/migration.md has all names"),
         ({"training": {"batch": 1}}, "did you mean 'batch_size'"),
         ({"training": 3}, "as a dict, got int"),
-        ({"shots_per_circuit": 0}, "usable shots_per_circuit, got 0"),
-        ({"min_shots": 0}, "usable min_shots, got 0"),
+        ({"shots_per_circuit": 0}, "expected shots_per_circuit of 1 or more, got 0"),
+        ({"shots_per_circuit": 2_000_000}, "expected shots_per_circuit of 1,000,000 or less, got 2000000"),
+        ({"shots_per_circuit": 10.5}, "expected shots_per_circuit as a whole number, got 10.5"),
+        ({"min_shots": 0}, "expected min_shots of 1 or more, got 0"),
+        ({"momentum": 1}, "expected momentum below 1, got 1"),
+        ({"enable_dashboard": "perhaps"}, "expected enable_dashboard as true or false, got 'perhaps'"),
+        ({"checkpoint_directory": 3}, "expected checkpoint_directory as a path, got 3"),
         ({"min_shots": 2000, "max_shots": 500}, "expected min_shots <= max_shots, got 2000 and 500"),
         ({"adaptive_shot_allocation": True, "base_shots": 100}, "min_shots <= base_shots"),
         ({"adaptive_shot_allocation": True, "shots_per_circuit": None}, "leave one out"),
         ({"adaptive_circuit_depth": True, "min_circuit_depth": 5}, "min_circuit_depth <= max_circuit_depth"),
         ({"circuit_depth": 3, "max_circuit_depth": 4}, "max_circuit_depth <= circuit_depth"),
-        ({"learning_rate": -1}, "usable learning_rate"),
-        ({"learning_rate": float("nan")}, "usable learning_rate"),
-        ({"epochs": 0}, "usable epochs"),
-        ({"gradient_method": "spas"}, "usable gradient_method"),
+        ({"learning_rate": -1}, "expected learning_rate above 0"),
+        ({"learning_rate": float("nan")}, "expected learning_rate as a finite number, got nan"),
+        ({"learning_rate": "fast"}, "expected learning_rate as a number, got 'fast'"),
+        ({"epochs": 0}, "expected epochs of 1 or more"),
+        ({"gradient_method": "spas"}, "of parameter_shift, finite_diff, .*, got 'spas'; did you mean 'spsa'"),
         ({"optimizer": "adamw"}, "did you mean 'adam'"),
         ({"optimizer": "natural_gradient"}, "it is a gradient_method"),
         ({"entanglement": "circle"}, "did you mean 'circular'"),

@@ -91,6 +91,12 @@ def test_the_page_is_switched_on_by_name_and_the_command_line_goes_before(monkey
     assert configured(Options(resume=tmp_path)).page == 8080  # it is no part of the run
 
 
+def test_a_slip_in_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("Q_STORE_BATCHSIZE", "3")
+    with pytest.raises(ConfigError, match="did you mean Q_STORE_BATCH_SIZE"):
+        configured(Options())
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [

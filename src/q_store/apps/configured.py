@@ -66,8 +66,10 @@ _ELSEWHERE = {
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
-    """Whether a name is set in the environment."""
-    return any(environ.get(f"Q_STORE_{name.upper()}") for name in (*NAMES, "track"))
+    """Whether a name is set in the environment, or a slip of one."""
+    from q_store.config.sources import misspelt
+
+    return any(environ.get(f"Q_STORE_{name.upper()}") for name in (*NAMES, "track")) or any(misspelt(environ))
 
 
 def configured(options: Options) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -55,7 +56,45 @@ class Section(BaseModel):
             first = error.errors(include_input=False, include_url=False)[0]
             field = str(first["loc"][0])
             got = "" if "key" in field else f", got {values[field]!r}"
-            raise ConfigError(f"{where}expected a usable {shown.get(field, field)}{got}: {first['msg']}") from None
+            raise ConfigError(
+                f"{where}expected {shown.get(field, field)} {_wanted(first)}{got}{_hint(first, values[field])}"
+            ) from None
+
+
+_RANGES = {
+    "greater_than_equal": "of {ge:,} or more",
+    "less_than_equal": "of {le:,} or less",
+    "greater_than": "above {gt:g}",
+    "less_than": "below {lt:g}",
+}
+_KINDS = {
+    "int": "as a whole number",
+    "float": "as a number",
+    "finite": "as a finite number",
+    "bool": "as true or false",
+    "path": "as a path",
+    "string": "as text",
+}
+
+
+def _wanted(problem: Any) -> str:
+    """What a value should have been, from what pydantic says of it."""
+    kind, context = str(problem["type"]), problem.get("ctx", {})
+    if kind in _RANGES:
+        return _RANGES[kind].format(**context)
+    if kind == "literal_error":
+        return f"of {', '.join(_words(problem))}"
+    return _KINDS.get(kind.partition("_")[0], f"that can be used ({problem['msg']})")
+
+
+def _words(problem: Any) -> list[str]:
+    return re.findall(r"'([^']*)'", str(problem["ctx"]["expected"]))
+
+
+def _hint(problem: Any, value: Any) -> str:
+    """The closest of the words that there are."""
+    hint = suggestion(str(value), _words(problem)) if problem["type"] == "literal_error" else ""
+    return hint if "did you mean" in hint else ""
 
 
 class MemberConfig(Section):

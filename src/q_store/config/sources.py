@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from q_store.names import NAMES
 PREFIX = "Q_STORE_"
 TRACK = PREFIX + "TRACK"
 """Trackers, with blanks between them."""
+OTHERS = frozenset(PREFIX + name for name in ("TRACK", "DEBUG", "FASHION_MNIST", "DASHBOARD_TOKEN"))
+"""Variables that are no flat names."""
+NEAR = 0.8
+"""Likeness from which a variable is taken for a slip."""
 SECRET = frozenset({"quantum_api_key", "pinecone_api_key"})
 
 
@@ -42,11 +47,26 @@ def _has_key(said: Any) -> bool:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The flat names that are set: Q_STORE_BATCH_SIZE is `batch_size`; and `TRACK`. An empty variable is not set."""
+    """The flat names that are set: Q_STORE_BATCH_SIZE is `batch_size`; and `TRACK`. An empty variable is not set.
+
+    Raises:
+        ConfigError: for a variable that is nearly one of them; others with this prefix are somebody else's.
+    """
+    for variable, meant in misspelt(environ):
+        raise ConfigError(f"expected a name of TrainingConfig, got {variable}; did you mean {meant}?")
     named = {name: environ.get(PREFIX + name.upper()) for name in NAMES}
     found = {name: text if name in SECRET else value(text) for name, text in named.items() if text}
     trackers = environ.get(TRACK, "").split()
     return {**found, "monitoring": {"track": trackers}} if trackers else found
+
+
+def misspelt(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Variables that are nearly names, and those."""
+    for variable, text in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if text and variable.startswith(PREFIX) and variable not in OTHERS and name not in NAMES:
+            for close in get_close_matches(name, NAMES, n=1, cutoff=NEAR):
+                yield variable, PREFIX + close.upper()
 
 
 def from_words(words: Iterable[str]) -> dict[str, Any]:

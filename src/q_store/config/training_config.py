@@ -90,23 +90,26 @@ class TrainingConfig:
         """
         words = given if isinstance(given, Mapping) else sources.from_words(given)
         said = {} if file is None else sources.from_file(file)
-        layers = {str(file): said, "environment": sources.from_environment(environ), "": words}
+        layers = {str(file): said, "the environment": sources.from_environment(environ), "": words}
         values: Given = {}
         named: dict[str, Any] = {}
+        origin: dict[Place, str] = {}
         for source, each in layers.items():
             try:
-                values |= placed(each)
+                found = placed(each)
             except ConfigError as error:
                 raise ConfigError(f"{source}: {error}" if source else str(error)) from None
+            values |= found
             named |= each
+            origin |= dict.fromkeys(found, f" in {source}" if source else "")
         self = cls.__new__(cls)
-        self._take(values, named)
+        self._take(values, named, origin)
         return self
 
-    def _take(self, values: Given, named: Mapping[str, Any]) -> None:
-        """Sections of these values, once they are known to go together."""
+    def _take(self, values: Given, named: Mapping[str, Any], origin: Mapping[Place, str] | None = None) -> None:
+        """Sections of these values, once they are known to go together; messages name their `origin`."""
         made = object.__new__(type(self))
-        for name, section in _sections(values).items():
+        for name, section in _sections(values, origin or {}).items():
             object.__setattr__(made, name, section)
         check(made, values)
         _warn(named)
@@ -198,15 +201,16 @@ def _hint(name: str) -> str:
     return hint if "did you mean" in hint else "; docs/migration.md has all names"
 
 
-def _sections(values: Given) -> dict[str, sections.Section]:
-    shown = {each.place: each.name for each in NAMES.values() if each.renamed is None}
+def _sections(values: Given, origin: Mapping[Place, str]) -> dict[str, sections.Section]:
+    shown = {each.place: each.name + origin.get(each.place, "") for each in NAMES.values() if each.renamed is None}
     whole = {**_switched_on(values), **values}
     if ("backends", "members") in values and ("backends", "several") not in values:
         whole["backends", "several"] = True
     made: dict[str, sections.Section] = {}
     for name, kind in SECTIONS.items():
         own = {field: value for (section, field), value in whole.items() if section == name}
-        labels = {field: label for (section, field), label in shown.items() if section == name}
+        labels = {field: f"{name}.{field}{where}" for (section, field), where in origin.items() if section == name}
+        labels |= {field: label for (section, field), label in shown.items() if section == name}
         made[name] = kind.made("", own, labels)
     return made
 

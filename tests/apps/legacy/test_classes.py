@@ -385,7 +385,7 @@ def test_data_that_cannot_be_used_are_refused(loader):
         ({"input_dim": 3, "n_qubits": 2, "encoding": "angle"}, "input_dim of 1 to 2"),
         ({"encoding": "angel"}, "expected an encoding"),
         ({"output_dim": 0}, "output_dim of 1 or more"),
-        ({"n_qubits": 0}, "usable n_qubits"),
+        ({"n_qubits": 0}, "expected n_qubits of 1 or more"),
     ],
 )
 def test_models_that_cannot_be_are_refused(given, said):
