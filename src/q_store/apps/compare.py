@@ -155,9 +155,9 @@ def _figures(run: Reading) -> dict[str, Any]:
     jobs = run.ledger.jobs if run.ledger else []
     return {
         "run": str(run.folder.path),
-        "finished": bool(result),
-        "model": run.request["model"],
-        "seed": run.request["seed"],
+        "finished": run.done,
+        "model": run.request.get("model"),
+        "seed": run.request.get("seed"),
         "data_sha256": run.resolved.get("data_sha256"),
         "test_accuracy": float(result["accuracy"]["test"]) if result else None,
         "test_interval": _ends(result["test_interval"]) if result else None,

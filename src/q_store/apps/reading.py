@@ -13,6 +13,7 @@ from q_store.apps.dashboard.facts import held
 from q_store.apps.dashboard.view import View
 from q_store.apps.history import EVENTS, Entry, History
 from q_store.apps.progress import LOOK
+from q_store.apps.request import data_title
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CONFIG, PROGRAM, RESULT, TESTED, RunFolder
 from q_store.apps.shelf import folder_of
@@ -81,7 +82,7 @@ class Reading:
     def remarks(self) -> list[str]:
         """What a reader has to know first: a sentence each."""
         found = []
-        if not self.result and not self._of_program:
+        if not self.done:
             found.append(f"This run is not finished: {self._why()}. What there is of it is shown.")
         if self.ended is None:
             found.append(f"There is no {EVENTS} in it: steps and the ledger are not known.")
@@ -92,9 +93,23 @@ class Reading:
         return found
 
     @property
-    def _of_program(self) -> bool:
-        """Whether it is the training of a program, to its end: such a one has no result."""
-        return PROGRAM in self.config and self.view.status == "completed"
+    def program(self) -> str:
+        """The name of the program whose training it is; empty for `q-store train`."""
+        return str(self.config.get(PROGRAM, ""))
+
+    @property
+    def done(self) -> bool:
+        """Whether it came to its end; the training of a program has no result even then."""
+        return bool(self.result) or (bool(self.program) and self.view.status == "completed")
+
+    @property
+    def title(self) -> str:
+        """In a line."""
+        model = str(self.request.get("model", "a training"))
+        if self.program:
+            return f"{model}, by {self.program}"
+        known = f"{model} on {data_title(str(self.request.get('data')))}"
+        return str(self.details.get("title") or known)
 
     def _why(self) -> str:
         if held(self.folder.path):

@@ -17,7 +17,8 @@ from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
 from q_store.apps.progress import plain
 from q_store.apps.reading import Reading, read
-from q_store.apps.request import FASHION, data_title
+from q_store.apps.request import FASHION
+from q_store.apps.run_folder import CIRCUIT as DRAWING
 from q_store.apps.run_folder import RESULT
 from q_store.apps.shelf import when
 from q_store.apps.underway import underway
@@ -83,8 +84,7 @@ def built(run: Reading, found: Ablation | None = None) -> tuple[str, dict[str, s
 
 
 def _top(run: Reading) -> Iterable[str]:
-    title = run.details.get("title") or f"{run.request.get('model')} on {data_title(str(run.request.get('data')))}"
-    yield f"<h1>{html.text(title)}</h1>"
+    yield f"<h1>{html.text(run.title)}</h1>"
     at = "" if run.ended is None else f", last event {when(run.ended)}"
     yield html.paragraph(f"Run {run.name}{at}", "soft")
     for remark in run.remarks:
@@ -96,10 +96,34 @@ def _figures(run: Reading) -> Iterable[str]:
         yield html.facts(summary.rows(run.result, run.details), "Result")
         yield html.paragraph(summary.verdict(run.result))
         yield html.paragraph(run.details["honest"])
+        return
+    rows = so_far(run)
+    if rows:
+        yield html.facts(rows, "Figures")
+
+
+def so_far(run: Reading) -> list[tuple[str, str]]:
+    """Figures of a run without a result: not finished, or the training of a program."""
+    found = run.view.sections()["progress"]
+    rows = []
+    for name in ("step", "epoch"):
+        of = f" of {found[f'{name}s']:,}" if found[f"{name}s"] else ""
+        if found[name]:
+            rows.append((name, f"{found[name]:,}{of}"))
+    for name, title in (("train_accuracy", "training accuracy"), ("validation_accuracy", "validation accuracy")):
+        if isinstance(found.get(name), int | float):
+            rows.append((title, summary.percent(found[name])))
+    return [*rows, *((name, f"{found[name]:,}") for name in ("parameters", "circuits", "shots") if found[name])]
 
 
 def _circuit(run: Reading) -> tuple[str, list[str]]:
-    """The drawing, and the section around it; a model that cannot be read is said there."""
+    """The drawing, and the section around it; a model that cannot be read is said there.
+
+    A program keeps no model, and perhaps a drawing: a picture from elsewhere, which is shown as one and not as markup.
+    """
+    if run.program:
+        drawn = run.folder.path / DRAWING
+        return "", [html.heading("Circuit"), html.picture(drawn.read_bytes(), "Circuit")] if drawn.is_file() else []
     try:
         own, source = circuit(run)
     except QStoreError as error:
@@ -227,10 +251,9 @@ def _origin(run: Reading) -> Iterable[str]:
     ]
     if not machine:
         rows.append(("machine", "not recorded by the q-store of the run"))
-    rows += [
-        ("seed", run.request.get("seed")),
-        ("SHA-256 of the data", run.resolved.get("data_sha256", "not read yet")),
-    ]
+    rows.append(("seed", run.request.get("seed", "not recorded")))
+    if not run.program:
+        rows.append(("SHA-256 of the data", run.resolved.get("data_sha256", "not read yet")))
     if run.result:
         rows.append(("SHA-256 of the parameters", run.result.get("parameters_sha256")))
     rows.append(("report by", f"q-store {__version__}"))
@@ -240,6 +263,9 @@ def _origin(run: Reading) -> Iterable[str]:
 
 def _again(run: Reading) -> Iterable[str]:
     yield html.heading("Do it again")
+    if run.program:
+        yield html.paragraph(f"This is the training of the program {run.program}: run that again.")
+        return
     control = not run.result or run.result.get("classical_control") is not None
     yield html.code(command(run.config, control=control), "Command")
     if run.request.get("data") not in FASHION or run.request.get("pool"):

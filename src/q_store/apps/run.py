@@ -18,8 +18,7 @@ from q_store.apps import summary
 from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
 from q_store.apps.reading import Reading, read
-from q_store.apps.report import built, places
-from q_store.apps.request import data_title
+from q_store.apps.report import built, places, so_far
 from q_store.circuits.draw import svg
 from q_store.drawing.card import card
 from q_store.errors import QStoreError
@@ -49,8 +48,9 @@ class Run:
     """A run, read once: `open_run` reads it anew.
 
     Attributes:
-        path: its folder. name: that of the folder. finished: whether it has its result.
-        request: what was asked for. result: the figures of `train --json`, empty while it is not finished.
+        path: its folder. name: that of the folder. finished: whether it came to its end.
+        request: what was asked for.
+        result: the figures of `train --json`; empty while it is not finished, and for the training of a program.
         remarks: what one has to know first, a sentence each.
         history: the lines of its metrics, one an epoch, or one for each look of a recipe.
         ledger: where its time went, see `q_store.ledger`; None without events.
@@ -58,7 +58,7 @@ class Run:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self.path, self.name, self.finished = reading.folder.path, reading.name, bool(reading.result)
+        self.path, self.name, self.finished = reading.folder.path, reading.name, reading.done
         self.request = reading.request
         self.result: Mapping[str, Any] = {"remote": None, "recipe": None, **reading.result} if reading.result else {}
         self.remarks, self.history = reading.remarks, reading.epochs
@@ -116,7 +116,7 @@ class Run:
 
     @property
     def _tested(self) -> Mapping[str, Any]:
-        if not self.finished:
+        if not self.result:
             return {}
         remote = self.result.get("remote")
         if remote is not None:
@@ -130,12 +130,11 @@ class Run:
 
     def _repr_html_(self) -> str:
         found = self._reading
-        details = found.details
-        title = details.get("title") or f"{self.request.get('model')} on {data_title(str(self.request.get('data')))}"
+        title, details = found.title, found.details
         try:
-            rows = [("run", self.name), *(summary.rows(self.result, details) if self.finished else [])]
+            rows = [("run", self.name), *(summary.rows(self.result, details) if self.result else so_far(found))]
             drawn = charts(found)
-            soft = f"{summary.verdict(self.result)} {details['honest']}" if self.finished else ""
+            soft = f"{summary.verdict(self.result)} {details['honest']}" if self.result else ""
         except WRONG as error:
             said = f"Its result lacks or distorts the figures of a run: {error!r}"
             return card(title, [("run", self.name)], warnings=[said, *self.remarks])
@@ -143,6 +142,8 @@ class Run:
         return card(title, rows, pictures=pictures, circuit=self._circuit(), warnings=self.remarks, soft=soft)
 
     def _circuit(self) -> str:
+        if self._reading.program:
+            return ""
         try:
             return svg(circuit(self._reading)[0])
         except QStoreError:

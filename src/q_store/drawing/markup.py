@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -109,6 +110,12 @@ def figures(pictures: Iterable[str]) -> str:
 def wide(picture: str, label: str) -> str:
     """A picture in its own size, to be pushed aside where there is no room."""
     return _scroll(picture, label)
+
+
+def picture(svg: bytes, label: str) -> str:
+    """An SVG file of anybody: as an image, in which no script runs and no request is made."""
+    data = b64encode(svg).decode()
+    return _scroll(f'<img src="data:image/svg+xml;base64,{data}" alt="{text(label)}">', label)
 
 
 def folded(title: str, inner: str) -> str:
