@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,19 @@ def test_the_page_is_switched_on_by_name_and_the_command_line_goes_before(monkey
     monkeypatch.setenv("Q_STORE_ENABLE_DASHBOARD", "true")
     assert configured(Options()).page == 8080
     assert configured(Options(resume=tmp_path)).page == 8080  # it is no part of the run
+
+
+@pytest.mark.filterwarnings("ignore:.* has no effect without")
+@pytest.mark.parametrize(
+    "word",
+    [
+        "min_shots=100", "base_shots=100", "adaptive_shot_allocation=false", "qfim_cache_size=5",
+        "natural_gradient_regularization=0.1", "use_natural_gradient=false", "circuit_depth_schedule=step",
+        "min_circuit_depth=1", "adaptive_circuit_depth=false", "enable_circuit_optimization=false",
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_changes_nothing(word):
+    assert replace(configured(Options(words=(word,))), named=None) == Options(words=(word,))
 
 
 def test_a_slip_in_the_environment_is_refused(monkeypatch):

@@ -148,11 +148,12 @@ def _training(config: TrainingConfig) -> dict[str, Any]:
     """What the sections that act together come to, where one of their names was given."""
     from q_store.apps.legacy.settings import depth, gradient, shots
 
-    sections = {section for section, _ in config.given}
+    acting = config.acting - {("gradient", "natural")} if not config.gradient.natural else config.acting
+    sections = {section for section, _ in acting}
     found: dict[str, Any] = {}
     if {("training", "clip"), ("training", "clip_value")} & config.given:
         found["gradient_clip"] = config.training.clip_value if config.training.clip else None
-    if "shots" in sections:
+    if ("shots", "per_circuit") in acting or config.shots.adaptive:
         found |= shots(config)
         if found["shots"] is not None:
             found["gradient"] = "parameter_shift"

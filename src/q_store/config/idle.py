@@ -120,6 +120,11 @@ def idle(config: TrainingConfig, named: Collection[Place], given: Collection[Pla
     return found
 
 
+def asleep(config: TrainingConfig) -> set[Place]:
+    """The (section, field) of details whose switch is off, or that belong to another method, given or not."""
+    return {NAMES[name].place for each in BELONGS if not each.acts(config) for name in each.names}
+
+
 def unfelt(config: TrainingConfig) -> list[str]:
     """Names that were given and that nothing feels where this configuration runs circuits, as the table has them."""
     backends = config.backends

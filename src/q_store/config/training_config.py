@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from q_store.config import sections, sources
 from q_store.config.checks import check
-from q_store.config.idle import idle, unfelt
+from q_store.config.idle import asleep, idle, unfelt
 from q_store.errors import ConfigError, suggestion
 from q_store.names import NAMES, features
 
@@ -125,6 +125,11 @@ class TrainingConfig:
         """(section, field) of everything that was named."""
         values: Given = self._given
         return frozenset(values)
+
+    @property
+    def acting(self) -> frozenset[Place]:
+        """Those of `given` that are no details of something that is off."""
+        return self.given - asleep(self)
 
     @property
     def method(self) -> str:
