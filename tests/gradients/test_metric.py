@@ -311,11 +311,22 @@ def test_a_metric_is_kept_for_the_same_circuit_parameters_data_and_shots(backend
     assert cost(circuit, params, data) == 4
 
 
+def test_an_estimate_says_whether_its_metric_was_kept(backend):
+    circuit = templates.hardware_efficient(2, 1)
+    natural, told = NaturalGradient(Adjoint(), Metric("full")), []
+    for params in (1, 1, 2, 1):
+        found = drive(natural.estimate(problem(circuit, np.full(circuit.n_params, params))), backend)
+        told.append((found.metric_cached, found.circuits))
+    assert told == [(False, 2), (True, 1), (False, 2), (True, 1)]
+    assert drive(Adjoint().estimate(problem(circuit, np.ones(circuit.n_params))), backend).metric_cached is None
+
+
 def test_a_cache_of_size_zero_keeps_nothing(backend):
     circuit = templates.hardware_efficient(2, 1)
     natural = NaturalGradient(Adjoint(), Metric("full"), cache_size=0)
     for _ in range(2):
-        drive(natural.estimate(problem(circuit, np.ones(circuit.n_params))), backend)
+        found = drive(natural.estimate(problem(circuit, np.ones(circuit.n_params))), backend)
+        assert found.metric_cached is None
     assert (natural.hits, natural.misses) == (0, 2)
 
 

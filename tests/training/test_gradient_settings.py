@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from q_store.backends.local import LocalBackend
 from q_store.backends.local.service import LocalService
-from q_store.circuits import templates
+from q_store.circuits import Circuit, ry, rz, templates, theta, z
 from q_store.errors import CapabilityError, ConfigError
+from q_store.events import StepDone
 from q_store.gradients import QNSPSA, NaturalGradient, circuits, make
 from q_store.jobs import drive
-from q_store.training import Trainer, TrainingSettings
+from q_store.training import CrossEntropy, LinearReadout, Objective, Trainer, TrainingSettings
 from q_store.training.cost import gradient_circuits
 
 SAMPLED = {"gradient": "spsa", "shots": 40}
@@ -157,3 +159,19 @@ def test_the_circuits_of_a_training_are_known_beforehand(options, small):
 def test_the_circuits_of_rotosolve_are_known_beforehand():
     settings = TrainingSettings(epochs=5, optimiser="rotosolve", batch_size=4)
     assert gradient_circuits(settings, templates.hardware_efficient(2, 1), 6, bases=2) == 5 * 3 * 6 * 2
+
+
+def test_steps_tell_whether_the_metric_was_kept():
+    """A parameter that moves no value stays where it is, so the metric of the first step is that of all."""
+    circuit = Circuit.build(1, [ry(0.7, 0), rz(theta(0), 0)])
+    objective = Objective(circuit, [z(0)], LinearReadout(1, 2), CrossEntropy())
+    steps = []
+    for cache in (100, 0):
+        settings = TrainingSettings(epochs=3, metric="block", metric_cache=cache)
+        Trainer(objective, settings, LocalBackend(threads=1), sinks=[steps.append]).fit(
+            (np.zeros((4, 0)), [0, 1, 0, 1])
+        )
+    cached = [event.metric_cached for event in steps if isinstance(event, StepDone)]
+    assert cached == [False, True, True, None, None, None]
+    circuits = [event.circuits for event in steps if isinstance(event, StepDone)]
+    assert circuits[2] < circuits[5]

@@ -81,6 +81,7 @@ class GradientEstimate:
         variance: [P], squared standard errors of the gradient, None where it is exact.
         circuits: number of circuits run. shots: number of shots paid. Both with those of a metric.
         shot_noise: the part of the summed variance that fewer or more shots would change; None: all of it.
+        metric_cached: whether a metric was taken from the cache; None without one, or without a cache.
     """
 
     gradient: Reals
@@ -89,6 +90,7 @@ class GradientEstimate:
     circuits: int
     shots: int
     shot_noise: float | None = None
+    metric_cached: bool | None = None
 
     @property
     def noise_of_shots(self) -> float | None:

@@ -66,9 +66,11 @@ class NaturalGradient:
         Raises:
             ConfigError: when the system has no solution. CapabilityError: when the backend supplies no such metric.
         """
+        hits = self.hits
         metric = yield from self._measured(problem)
         found = yield from self.estimator.estimate(problem)
-        return preconditioned(found, metric, regularized(metric.matrix, self.regularization))
+        out = preconditioned(found, metric, regularized(metric.matrix, self.regularization))
+        return replace(out, metric_cached=self.hits > hits if self.cache_size else None)
 
     def arrays(self) -> dict[str, Array]:
         """What the estimator remembers; the cache is not kept."""

@@ -38,6 +38,7 @@ class Evaluation:
         variance: [P], squared standard errors of the circuit part of the gradient; None where it is exact.
         circuits, shots: what it cost.
         shot_noise: sum of the variances of the entries, as far as shots cause them; None where nothing is known.
+        metric_cached: see `GradientEstimate`.
     """
 
     loss: float
@@ -48,6 +49,7 @@ class Evaluation:
     shots: int
     shot_noise: float | None = None
     accuracy: float | None = None
+    metric_cached: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,9 @@ class Objective:
             loss += 0.5 * self.penalty * float(weights @ weights)
             gradient[n:] += self.penalty * weights
         cost = estimate.circuits, estimate.shots
-        return Evaluation(loss, gradient, outputs, estimate.variance, *cost, estimate.noise_of_shots, accuracy)
+        about = estimate.noise_of_shots, accuracy
+        cached = estimate.metric_cached
+        return Evaluation(loss, gradient, outputs, estimate.variance, *cost, *about, metric_cached=cached)
 
     def evaluate_all(
         self, vector: Reals, data: Array | None, targets: Array | None, estimator: GradientEstimator, chunk: int

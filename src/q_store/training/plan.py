@@ -189,7 +189,8 @@ class Plan:
         state.shots += evaluation.shots
         if self.tell:
             rate = self.settings.learning_rate * factor
-            self._tell_step(state.step, state.epoch + 1, evaluation.loss, norm, rate, shots=shots, error=error)
+            about = state.step, state.epoch + 1, evaluation.loss, norm, rate
+            self._tell_step(*about, shots=shots, error=error, cached=evaluation.metric_cached)
 
     def _factor(self, step: int) -> float:
         return self.schedule(step / (self.settings.epochs * self.steps_per_epoch))
@@ -204,10 +205,11 @@ class Plan:
         *,
         shots: int | None = None,
         error: float | None = None,
+        cached: bool | None = None,
     ) -> None:
         state, seconds = self.state, time.perf_counter() - self.started
         about = step, epoch, loss, norm, rate, state.circuits, state.shots, seconds
-        self.tell(events.StepDone(*about, state.depth, shots, error))
+        self.tell(events.StepDone(*about, state.depth, shots, error, cached))
 
     # ------------------------------------------------------------------------------------------------ shots and circuit
 
