@@ -176,6 +176,8 @@ def test_the_control_has_the_interval_of_its_rows(run, q_store):
     low, high = wilson_interval(27, 30)
     expected = f"classical control: 90.0 % ({100 * low:.1f} to {100 * high:.1f})"
     assert expected in (run / "report-charts" / "accuracy.svg").read_text(encoding="utf-8")
+    told = page(run / "report.html").text
+    assert f"90.0 % (95 % interval {100 * low:.1f} to {100 * high:.1f} %, neural network with 90 parameters" in told
 
 
 def test_what_was_measured_remotely_comes_first(run, q_store):

@@ -13,6 +13,7 @@ from rich.text import Text
 from q_store.apps.clock import STAGES
 from q_store.apps.place import HERE
 from q_store.apps.progress import plain
+from q_store.models.metrics import wilson_interval
 
 KINDS = {"logistic": "logistic regression", "mlp": "neural network"}
 """Kinds of control in words."""
@@ -65,7 +66,7 @@ def rows(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[tuple[st
         asked = f"{remote['test_rows']:,} of the {kept}, measured by {remote['place']}"
         measured = accuracy_line(remote["test_accuracy"], remote["test_interval"], asked).plain
         found = [("test accuracy", measured), ("the same, simulated here", simulated)]
-    found.append(("classical control", control_line(result["classical_control"])))
+    found.append(("classical control", _control_with_interval(result["classical_control"], details["test_rows"])))
     found.append(("validation, training", f"{percent(shares['validation'])}, {percent(shares['train'])}"))
     if recipe is not None:
         found.append(("recipe", recipe_line(recipe)))
@@ -74,6 +75,15 @@ def rows(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[tuple[st
         ("parameters", parameters_line(result["parameters"])),
         ("two-qubit gates", gates_line(result["two_qubit_gates"])),
     ]
+
+
+def _control_with_interval(control: Mapping[str, Any] | None, test_rows: int) -> str:
+    """`control_line` with the Wilson interval of the same test rows."""
+    line = control_line(control)
+    if control is None:
+        return line
+    low, high = wilson_interval(round(control["test_accuracy"] * test_rows), test_rows)
+    return line.replace("(", f"(95 % interval {100 * low:.1f} to {percent(high)}, ", 1)
 
 
 def accuracy_line(share: float, interval: Sequence[float], rows: str) -> Text:
