@@ -115,6 +115,15 @@ def test_clock_time(seconds, text):
     assert clock_time(seconds) == text
 
 
+def test_busy_shows_on_a_terminal_how_long_it_takes_and_nothing_stays():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None, legacy_windows=False)
+    with busy(console, "reading [/data]"):
+        pass
+    assert "reading [/data] 0:00:00" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")
+
+
 def test_busy_says_what_takes_a_moment():
     console = Console(file=io.StringIO())
     with busy(console, "reading [data]"):

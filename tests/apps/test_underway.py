@@ -63,10 +63,10 @@ def test_bytes_are_said_as_such():
 def test_a_terminal_shows_a_bar_and_nothing_of_it_stays():
     stream = Terminal()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None, legacy_windows=False)
-    with underway.underway("writing x.csv", "rows", 4, console) as tell:
+    with underway.underway("writing [/x].csv", "rows", 4, console) as tell:
         tell(4)
     text = stream.getvalue()
-    assert re.search(r"writing x\.csv .*━+ .*4 of 4 rows, [\d,]+/s", text)
+    assert re.search(r"writing \[/x\]\.csv .*━+ .*4 of 4 rows, [\d,]+/s", text)
     assert text.endswith("\x1b[2K")  # the line is erased
 
 

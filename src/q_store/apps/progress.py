@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -251,9 +252,12 @@ def display(console: Console, title: str) -> Iterator[list[Sink]]:
 
 @contextmanager
 def busy(console: Console, what: str) -> Iterator[None]:
-    """Say what takes a moment: a spinner on a terminal, else a line."""
+    """Say what takes a moment: a spinner and the time it takes on a terminal, else a line."""
     if console.is_terminal:
-        with console.status(what):
+        text = bars.TextColumn("{task.description}", markup=False)
+        columns = bars.SpinnerColumn(), text, bars.TimeElapsedColumn()
+        with bars.Progress(*columns, console=console, transient=True, refresh_per_second=REFRESH) as shown:
+            shown.add_task(what, total=None)
             yield
     else:
         plain(console, f"{what} ...")

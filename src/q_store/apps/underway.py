@@ -103,7 +103,7 @@ def underway(what: str, unit: str = "", total: int | None = None, console: Conso
 
 @contextmanager
 def _bar(count: Underway, console: Console) -> Iterator[None]:
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=28), _Said(count)
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), _Said(count)
     with Progress(*columns, console=console, transient=True, refresh_per_second=REFRESH) as progress:
         task = progress.add_task(count.what, total=count.total)
         count.show = lambda now: progress.update(task, total=now.total, completed=now.done)

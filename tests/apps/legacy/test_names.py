@@ -444,7 +444,9 @@ def bound(train):
     assert kept.usage.bound == {"hits": 18, "misses": 18}
     assert "cache of bound circuits: 18 hits of 36 (50%)" in kept.performance_report()
     assert "; a job takes " in kept.performance_report()  # where the time went, from the ledger
-    assert train(**names, enable_circuit_cache=False).trainer.usage.bound["hits"] == 0
+    whole = train(**names, enable_circuit_cache=False)
+    assert whole.trainer.usage.bound["hits"] == 0
+    assert sorted(map(str, whole.lists())) == sorted(map(str, train(**names).lists()))  # what is sent is the same
     assert train(**names, cache_size=0).trainer.usage.bound["hits"] == 0
     assert train(**names, cache_size=2).trainer.usage.bound["hits"] < 18
 
