@@ -5,7 +5,6 @@ import re
 import time
 from pathlib import Path
 
-import pytest
 from dashboard_browser import FIRST, LONG, MARKS, Wire, number, says, training, until
 from dashboard_runs import step, write
 

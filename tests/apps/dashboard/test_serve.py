@@ -1,5 +1,6 @@
 """The command: its link, its port, and runs that it cannot show."""
 
+import http.client
 import json
 import os
 import re
@@ -104,3 +105,48 @@ def test_latest_run_is_the_one_that_something_happened_in(tmp_path, run):
     for path, at in ((other / "config.json", 2_000), (run / "config.json", 1_000), (run / "events.jsonl", 3_000)):
         os.utime(path, (at, at))
     assert latest(tmp_path) == run
+
+
+OWN = socket.gethostname()
+ANY = "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize(
+    ("host", "shown", "to", "names"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1", ""), ("localhost", "localhost", "localhost", ""),
+        ("::1", "[::1]", "::1", ""), (ANY, OWN, "127.0.0.1", f"{OWN}, localhost"),
+        ("::", OWN, "::1", f"{OWN}, localhost"),
+        ("127.0.0.2", "127.0.0.2", "127.0.0.2", f"127.0.0.2, {OWN}, localhost"),
+    ],
+)  # fmt: skip
+def test_host(run, host, shown, to, names):
+    """The printed link works, its token is needed, other names are refused; an open one says whom it answers."""
+    try:
+        listen(host, 0).close()
+    except ConfigError:
+        pytest.skip(f"this machine has no {host}")
+    command = [sys.executable, "-m", "q_store", "dashboard", str(run), "--port", "0", "--host", host]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            name, port, token = re.search(r"http://(.+):(\d+)/\?token=(\S+)$", process.stdout.readline()).groups()
+            assert name == shown
+            assert "Open the link" in process.stdout.readline()
+            if names:
+                assert f"answers to the name {names} or an address" in process.stdout.readline()
+            place, known = (to, int(port)), {"cookie": f"q-store-{port}={token}"}
+            assert asked(place, f"/?token={token}", f"{shown}:{port}") == 303
+            assert asked(place, "/", f"{shown}:{port}", known) == 200
+            assert asked(place, "/", f"{shown}:{port}") == 401
+            assert asked(place, "/?token=wrong", f"{shown}:{port}") == 401
+            assert asked(place, "/", f"evil.example:{port}", known) == 421
+        finally:
+            process.kill()
+
+
+def asked(to, path, name, headers=()):
+    """The status of a GET at an address, to a host of that name."""
+    with closing(http.client.HTTPConnection(*to, timeout=20)) as connection:
+        connection.request("GET", path, headers={"host": name, **dict(headers)})
+        return connection.getresponse().status

@@ -21,6 +21,8 @@ from q_store.apps.run_folder import CONFIG, RUNS, RunFolder
 from q_store.errors import ConfigError, RunError
 
 PORT, HOST = 8080, "127.0.0.1"
+OPEN = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # asked for
+"""Hosts that stand for all addresses of this machine."""
 OPTION = "--port "
 TRIED = 100
 """Ports behind a taken one that are looked at for a free one."""
@@ -43,6 +45,11 @@ def dashboard(run: Path | None, host: str = HOST, port: int = PORT) -> None:
             console,
             "Open the link in a browser; it holds the key to this page. Ctrl-C ends the dashboard, not the run.",
         )
+        if host not in LOCAL:
+            plain(
+                console,
+                f"Others reach it too, with the link and without encryption. It answers to the name {names(host)}.",
+            )
         with suppress(KeyboardInterrupt):
             feed = Feed(folder)
             server(application(feed, token, host, own), feed).run(sockets=[listening])
@@ -59,8 +66,14 @@ def latest(runs: Path = RUNS) -> Path:
 
 def link(host: str, port: int, token: str) -> str:
     """What the user opens."""
-    shown = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  # asked for
+    shown = socket.gethostname() if host in OPEN else host
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={token}"
+
+
+def names(host: str) -> str:
+    """What an open server may be called by those whom it answers, see `security.allowed`."""
+    own = [each for each in dict.fromkeys((host, socket.gethostname(), "localhost")) if each not in OPEN]
+    return ", ".join(own) + " or an address of this machine"
 
 
 def listen(host: str, port: int, option: str = OPTION) -> socket.socket:
