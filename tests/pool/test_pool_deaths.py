@@ -23,7 +23,7 @@ LONG = {"circuit_seconds": 2.0, "member": {"max_slice": 4}}
 """Jobs that are on their way at any time."""
 
 
-def told(sites, happens, *, rows=60, shots=None, store=None, patience=900.0, **more):
+def told(sites, happens, *, rows=60, shots=None, patience=900.0, **more):
     """What is told of a job while something happens at `AT`; the events by seconds since then, and the outcome."""
     heard, started = Watched(), []
     epoch()
@@ -31,7 +31,7 @@ def told(sites, happens, *, rows=60, shots=None, store=None, patience=900.0, **m
     async def go():
         asyncio.get_running_loop().call_later(AT, lambda: (started.append(moment()), happens()))
         members = [site.member for site in sites]
-        async with Pool(members, store, sinks=[heard], patience=patience, **more) as pool:
+        async with Pool(members, opened(), sinks=[heard], patience=patience, **more) as pool:
             try:
                 (outcome,) = await pool.run_async([sweep(rows, shots=shots)])
             except PausedError as error:
@@ -45,6 +45,11 @@ def told(sites, happens, *, rows=60, shots=None, store=None, patience=900.0, **m
 
 def three(**more):
     return [Site(name, rtt=0.05, **{**LONG, **more}) for name in ("a", "b", "c")]
+
+
+def moved_soon(events):
+    """Whether circuits that moved were answered long before a member that is dead would be given up."""
+    return max(at for at, kind, _ in events if kind == "CircuitsDone") < 120
 
 
 def healths(events, member):
@@ -84,7 +89,7 @@ def test_a_death_is_told_at_the_next_try_and_free_circuits_move_within_a_second(
     events, outcome = told(sites, cut(sites[1]), settings=PoolSettings(hedge=hedge))
     (at, first, reason), (then, second, _) = [each for each in healths(events, "b") if each[1] != "working"][:2]
     assert (first, second) == ("failing", "paused")
-    assert at < 0.3
+    assert at < 1.1  # a look a second, at least
     assert "connection refused" in reason
     assert then == pytest.approx(at + FAILING, abs=0.1)
     assert decisions(events, "breaker opened")[0][0] == pytest.approx(then)
@@ -94,6 +99,7 @@ def test_a_death_is_told_at_the_next_try_and_free_circuits_move_within_a_second(
     assert {values["to"] for _, values in moved} <= {"a", "c"}
     assert sum(values["circuits"] for _, values in moved) == on_their_way(events, "b") > 4
     assert all("connection refused" in values["reason"] for _, values in moved)
+    assert moved_soon(events)
     assert outcome.complete
 
 
@@ -173,7 +179,7 @@ def test_throttling_is_no_failure():
 def test_a_paid_member_that_dies_is_failing_at_once_and_keeps_what_it_has(lost):
     sites = three(backend="qpu.aria-1", circuit_seconds=2.0)
     settings = PoolSettings(lost=lost, lost_after=30.0)
-    events, outcome = told(sites, cut(sites[1]), shots=100, store=opened(), settings=settings)
+    events, outcome = told(sites, cut(sites[1]), shots=100, settings=settings)
     found = {health: at for at, health, _ in reversed(healths(events, "b"))}
     assert found["failing"] < 1.2
     assert 5 < found["paused"] <= 12
@@ -200,10 +206,11 @@ def test_killed_at_any_stage_of_a_job(stage):
     line.handle_async_request = dies
     events, outcome = told(sites, lambda: ready.append(1))
     found = {health: at for at, health, _ in reversed(healths(events, "b"))}
-    assert found["paused"] - found["failing"] == pytest.approx(FAILING, abs=0.1)
+    assert FAILING - 0.1 < found["paused"] - found["failing"] < FAILING + 0.5  # an answer may be on its way
     assert decisions(events, "moved")
     assert outcome.complete
     np.testing.assert_array_equal(np.isfinite(outcome.values), True)
+    assert moved_soon(events)
 
 
 def test_a_member_that_comes_back_works_again():

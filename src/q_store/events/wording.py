@@ -71,7 +71,7 @@ def _finished(values: Mapping[str, Any]) -> str:
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Decided": _decided,
-    "PoolPaused": lambda v: f"no backend works, waiting for one at most {v['patience']:.0f} s: {v['reason']}",
+    "PoolPaused": lambda v: f"the run pauses, {v['patience']:.0f} s at most: {v['reason']}",
     "PoolResumed": lambda v: f"a backend is back after {v['seconds']:.1f} s",
     "PoolBought": lambda v: f"{v['circuits']:,} circuits of {v['member']} bought again: {v['reason']}",
     "CircuitChosen": _layers,

@@ -77,9 +77,13 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Cancel a slice, if it still runs; it stays in flight until `Answered` or `Broke` says what became of it."""
+    """Cancel a slice, if it still runs; it stays in flight until `Answered` or `Broke` says what became of it.
+
+    `forgone`: others get its circuits without waiting for that.
+    """
 
     slice: int
+    forgone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

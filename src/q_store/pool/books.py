@@ -86,6 +86,9 @@ class Books(Protocol):
     def bought_again(self, fingerprint: str, reason: str) -> None:
         """Nobody knows what became of it, or of what is left of it, and others get these circuits."""
 
+    def unclaim(self, fingerprint: str) -> None:
+        """Others get these circuits, at no cost: who wants them waits for those."""
+
     def answered(
         self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool, times: Times = NONE
     ) -> Measured:
@@ -123,6 +126,9 @@ class Unwritten:
         """Not kept."""
 
     def bought_again(self, fingerprint: str, reason: str) -> None:
+        """Not kept."""
+
+    def unclaim(self, fingerprint: str) -> None:
         """Not kept."""
 
     def answered(
@@ -234,6 +240,10 @@ class Written:
     def bought_again(self, fingerprint: str, reason: str) -> None:
         """See `Books`."""
         self.store.tickets.bought_again(fingerprint, reason)
+
+    def unclaim(self, fingerprint: str) -> None:
+        """See `Books`."""
+        self.store.tickets.unclaim(fingerprint)
 
     def answered(
         self, sending: Sending, answer: Answer, fresh: Flags, *, canceled: bool, times: Times = NONE

@@ -87,13 +87,13 @@ class Breaker:
         return due
 
     def probed(self, now: float, reason: str, *, ok: bool) -> None:
-        """The answer to the probe under way; any other is ignored."""
+        """The answer to the probe under way; any other is ignored. Without a reason the one before holds."""
         if self.health is not Health.PROBING:
             return
         if ok:
             self.health, self.since = Health.TRIAL, now
         else:
-            self._open(now, reason)
+            self._open(now, reason or self.reason)
 
     def hurry(self, now: float) -> None:
         """The provider says that it is back: an open breaker probes at once, unless that was said often in vain."""

@@ -257,6 +257,11 @@ class Delivery:
         for fingerprint in self.sent:
             self.books.bought_again(fingerprint, reason)
 
+    def give_away(self) -> None:
+        """Others get its circuits, and must not wait for it."""
+        for fingerprint in self.sent:
+            self.books.unclaim(fingerprint)
+
     async def _unless_canceled(self, waiting: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, or until the circuits are not wanted any more."""
         tasks = {asyncio.ensure_future(waiting), asyncio.ensure_future(self.canceled.wait())}

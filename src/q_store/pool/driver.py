@@ -88,7 +88,7 @@ class Driver:
             GiveUp: self._give_up,
             BuyAgain: self._buy_again,
             Finished: self._finished,
-            Cancel: lambda action: self._deliveries[action.slice][0].canceled.set(),
+            Cancel: self._cancel,
             Probe: self._probe,
             Starve: self._starve,
             Wake: self._wake,
@@ -144,7 +144,7 @@ class Driver:
         """What the state must hear when the event loop has ended without `aclose`."""
         for watch in self.watches.values():
             watch.contact.close()
-        probed: list[Event] = [Probed(name, ok=False, reason=_STOPPED) for name in self._members]
+        probed: list[Event] = [Probed(name, ok=False) for name in self._members]
         return probed + [Broke(name, Break.CANCELED, _STOPPED) for name in self._deliveries]
 
     # -------------------------------------------------------------------------------------------------------- events
@@ -223,6 +223,12 @@ class Driver:
         gap = Missing(Status.UNCERTAIN if action.uncertain else Status.FAILED, said)
         order.work.give_up(order.lacking.numbers[action.numbers], gap)
 
+    def _cancel(self, action: Cancel) -> None:
+        delivery, _ = self._deliveries[action.slice]
+        delivery.canceled.set()
+        if action.forgone:
+            delivery.give_away()
+
     def _buy_again(self, action: BuyAgain) -> None:
         """In the store before it is sent: the sending begins when this task waits."""
         delivery, _ = self._deliveries[action.slice]
@@ -247,16 +253,16 @@ class Driver:
         task.add_done_callback(self._probes.discard)
 
     async def _probed(self, name: str) -> None:
-        reason = _STOPPED
+        ok, reason = False, ""  # as before
         try:
             await asyncio.wait_for(self._members[name].probe(), _PROBE)
-            reason = ""
+            ok = True
         except (QStoreError, TimeoutError) as error:
             reason = str(error) or self.watches[name].contact.failing or "no answer to a probe"
         except Exception as error:  # noqa: BLE001  # as above
             self.fail(error)
         finally:
-            self.tell(Probed(name, ok=not reason, reason=reason))
+            self.tell(Probed(name, ok=ok, reason=reason))
 
     def _wake(self, action: Wake) -> None:
         delay = max(_LEAST, action.at - self._clock.now())

@@ -83,7 +83,7 @@ class Broke:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """The answer to a `Probe`; every probe must be answered."""
+    """The answer to a `Probe`; every probe must be answered. Without a reason, the one before holds."""
 
     member: str
     ok: bool

@@ -49,7 +49,7 @@ class Flights:
         if flight.canceled:
             return []
         flight.canceled, flight.work = True, 0.0
-        return [Cancel(flight.name)]
+        return [Cancel(flight.name, flight.forgone)]
 
     def forgo(self, batch: Batch, flight: Flight) -> list[Cancel]:
         """Nobody waits for a slice any more."""

@@ -217,7 +217,7 @@ class PoolState:
             member.breaker.failed(now, reason)
 
     def _probed(self, event: Probed, now: float) -> None:
-        self._member(event.member).probed(now, event.reason or "the probe failed", ok=event.ok)
+        self._member(event.member).probed(now, event.reason, ok=event.ok)
 
     def _doubted(self, event: Doubted, _now: float) -> None:
         self._member(event.member).doubt = event.reason

@@ -20,6 +20,10 @@ _TURNS = {
     Health.TRIAL: "on trial",
     Health.BARRED: "barred",
 }
+_NO_TURNS = frozenset(
+    {(health, health) for health in Health} | {(Health.DOUBTED, Health.CLOSED), (Health.PROBING, Health.OPEN)}
+)
+"""A probe that fails decides nothing."""
 _AWAY = frozenset({Health.OPEN, Health.PROBING, Health.BARRED})
 _UNTOLD = -1
 _MOMENT = 1e-3
@@ -122,12 +126,8 @@ class Telling:
             if before is None or _figures(before) != _figures(standing):
                 self._announce(self._changed(standing))
             health = before.health if before is not None else Health.CLOSED
-            if standing.health is not health and {standing.health, health} != {Health.CLOSED, Health.DOUBTED}:
-                self._turned(standing)
-
-    def _turned(self, standing: Standing) -> None:
-        if standing.health in _TURNS:
-            self._say(_TURNS[standing.health], standing.name, standing.reason)
+            if standing.health in _TURNS and (health, standing.health) not in _NO_TURNS:
+                self._say(_TURNS[standing.health], standing.name, standing.reason)
 
     def _stays(self, before: Standing, standing: Standing, now: float) -> bool:
         """Whether it is told to fail although it does not any more, for now."""

@@ -198,6 +198,11 @@ class Tickets:
                     self._database.run(sql.NOTE_TICKET, {"id": ticket.number, "times": times, "reason": reason})
                     self._database.run(sql.DROP_CLAIMS, {"id": ticket.number})
 
+    def unclaim(self, fingerprint: str) -> None:
+        """Nobody needs to wait for what a ticket is getting."""
+        with self._database.write():
+            self._database.run(sql.DROP_CLAIMS, {"id": self.get(fingerprint).number})
+
     def charged(self, run: str, job: int) -> Amounts:
         """What a job was charged so far; money in whatever currencies."""
         (row,) = self._database.rows(sql.CHARGED, {"run": self._runs.number(run), "job": job})

@@ -1,4 +1,4 @@
-"""The page in a real browser: live trainings, a backend that dies, buttons, reloads, cut connections, accessibility."""
+"""The page in a real browser: live trainings, buttons, reloads, cut connections, accessibility."""
 
 import json
 import re
@@ -7,9 +7,6 @@ from pathlib import Path
 
 from dashboard_browser import FIRST, LONG, MARKS, Wire, number, says, training, until
 from dashboard_runs import step, write
-
-from q_store.apps.history import History
-from q_store.emulator import Emulator
 
 pytestmark = MARKS
 
@@ -49,47 +46,6 @@ def test_live_training_is_shown_held_and_stopped(opened, dashboard, data_file, t
         says(page, "#status", "stopped")
         assert page.locator("#controls").is_hidden()
         says(page, "#decisions", "somebody asked the run to stop")
-
-
-def test_a_backend_that_dies(opened, dashboard, tmp_path):
-    """Its death is on the page within two seconds of the pool's knowing it; circuits move, and the loss goes on."""
-    with Emulator(rtt=0.02) as one, Emulator(rtt=0.02) as two, Emulator(rtt=0.02) as three:
-        members = "".join(
-            f'[[member]]\nname = "{name}"\nprovider = "ionq"\naccount = "{name}"\nurl = "{each.url}"\nkey_env = "ANY"\n'
-            "max_slice = 30\n"
-            for name, each in (("aria", one), ("forte", two), ("harmony", three))
-        )
-        (tmp_path / "pool.toml").write_text(f'[budget]\nrun = "90000circuits"\n{members}')
-        out = tmp_path / "remote"
-        options = ["lean", "--pool", tmp_path / "pool.toml", "--rows", 20, "--epochs", 40, "--store", tmp_path / "s.db"]
-        with training(out, *options, ANY="x"):
-            page = opened(dashboard(out)[1])
-            page.wait_for_selector("#members tr:nth-child(3)")
-            until(page, f"() => {FIRST} > 0")
-            two.__exit__(None, None, None)
-            until(
-                page,
-                "() => [...document.querySelectorAll('#members tr')].some(r => r.cells[0].textContent === 'forte' "
-                "&& !r.cells[1].textContent.startsWith('working') && !r.cells[1].textContent.startsWith('on trial'))",
-            )
-            seen = time.time()
-            assert seen - _knew(out, "forte") < 2
-            after = number(page, "Step")
-            until(page, f"after => {FIRST} > after", after)
-            assert page.locator("#lanes").is_visible()
-            says(page, "#caps", "circuits:")
-            says(page, "#split", "network")
-
-
-def _knew(out, member):
-    """When the pool told that a member is not working any more."""
-    return next(
-        entry.time
-        for entry in History(out).read()
-        if entry.kind == "MemberChanged"
-        and entry.values["member"] == member
-        and entry.values["health"] not in {"working", "on trial"}
-    )
 
 
 def test_100_000_events(opened, dashboard, long):

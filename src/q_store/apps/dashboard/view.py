@@ -12,7 +12,7 @@ from q_store.apps.dashboard.recipe import Recipe
 from q_store.apps.dashboard.spend import Spend
 from q_store.apps.dashboard.split import Split
 from q_store.apps.history import EPOCHS, FINISH, Entry
-from q_store.events.wording import decision
+from q_store.events.wording import decision, plain
 
 RECENT = 30.0
 """Seconds over which the pace is taken."""
@@ -66,6 +66,8 @@ class View:
             "RunHeld": self._held,
             "RunReleased": self._released,
             "RunStopped": self._stopped,
+            "PoolPaused": self._starved,
+            "PoolResumed": self._fed,
         }
 
     def take(self, entry: Entry) -> None:
@@ -193,6 +195,13 @@ class View:
     def _held(self, _entry: Entry) -> None:
         self.status = "held"
         self._pace.clear()
+
+    def _starved(self, entry: Entry) -> None:
+        self.status, self.reason = "paused", plain(entry.values["reason"])
+        self._pace.clear()
+
+    def _fed(self, _entry: Entry) -> None:
+        self.status, self.reason = "running", ""
 
     def _released(self, _entry: Entry) -> None:
         self.status = "running"

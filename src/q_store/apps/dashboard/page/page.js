@@ -81,8 +81,9 @@ function show() {
   if (run.circuit && !byId("circuit").src) byId("circuit").src = "circuit.svg";
   spend(known.spend, known.recipe.name ? { steps: 1, step: done(known.recipe, { stage: "" }) } : progress, known.proofs, run);
   draw(known.curves);
-  byId("trouble").hidden = !trouble.text && !trouble.damaged;
-  byId("trouble").textContent = trouble.text || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
+  const why = run.alive !== false && progress.status === "paused" ? progress.reason : "";
+  byId("trouble").hidden = !trouble.text && !why && !trouble.damaged;
+  byId("trouble").textContent = trouble.text || why || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
 }
 
 function standing(run, progress) {
