@@ -325,3 +325,29 @@ def test_a_recipe_of_a_program_is_kept_and_counted(tmp_path):
     assert of(events, "Looked")
     assert sum(each["rows"] for each in of(events, "JobsRun")) > 8
     assert of(events, "ProcessEnded")[0]["status"] == "completed"
+
+
+def test_jobs_that_a_killed_process_did_not_write_down_are_told_by_the_next(train, net, q_store, monkeypatch):
+    words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 60)
+    original, left = Tally.run_all, [2]
+
+    def run_all(self, jobs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(self, jobs)
+
+    monkeypatch.setattr(Tally, "run_all", run_all)
+    assert train(*words, "--out", "run").code == 130
+    monkeypatch.setattr(Tally, "run_all", original)
+    path = Path("run/events.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    jobs = [k for k, line in enumerate(lines) if '"JobEnded"' in line]
+    path.write_text("".join(lines[: jobs[1]]))  # as if it had been killed then: of two jobs or more one is written down
+    assert len(jobs) >= 2
+    assert q_store("train", "--resume", "run", "--no-control").code == 0
+    ended = [entry.values for entry in History(Path("run")).read() if entry.kind == "JobEnded"]
+    assert sum(each["answered"] for each in ended) == charged(net)
+    assert len({each["slice"] for each in ended}) == len(ended)
+    assert {each["account"] for each in ended} == {ended[0]["account"]}
+    assert all(each["times"]["sent"] and each["provider"]["finished"] for each in ended)

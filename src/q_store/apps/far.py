@@ -17,6 +17,7 @@ from q_store.apps.record import Stake, named, recorded
 from q_store.apps.request import Request
 from q_store.apps.run_folder import RunFolder
 from q_store.apps.tally import Tally
+from q_store.apps.untold import tell_untold
 from q_store.events import Event, PoolBought, PoolPaused, PoolResumed, Sink
 from q_store.pool.pool import Pool
 from q_store.pool.settings import PoolSettings
@@ -62,6 +63,7 @@ def connected(
         recorded(folder, config, request.name, request.seed, stake) as record,
     ):
         folder.write_config(config)
+        tell_untold(folder.path, record.store, record.run, watching.history)
         listeners: list[Sink] = []
         pool = Pool(
             found.members,
