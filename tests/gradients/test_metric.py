@@ -112,6 +112,80 @@ def test_pennylane_has_a_quarter_of_it(kind, backend):
     np.testing.assert_allclose(measured(kind, ours, params, backend).matrix, 4 * np.asarray(theirs), atol=1e-7)
 
 
+PAULIS = {"rx": "X", "ry": "Y", "rz": "Z", "xx": "XX", "zz": "ZZ"}
+
+
+def drawn(seed):
+    """A random circuit over a few parameters, scaled, shifted and shared: operations, and those of PennyLane."""
+    rng = np.random.default_rng(seed)
+    n, n_params = int(rng.integers(1, 5)), int(rng.integers(1, 4))
+    ours = [ry(float(t), q) for q, t in enumerate(rng.uniform(-2, 2, n))]
+    theirs = [("ry", [q], op.angles[0].value({}), None) for q, op in enumerate(ours)]
+    for name in rng.choice([*PAULIS, "crx", "crz", "cnot"] if n > 1 else ["rx", "ry", "rz"], 8):
+        wires = [int(q) for q in rng.permutation(n)[:2]]
+        index, scale, shift = int(rng.integers(n_params)), float(rng.choice([1, 2, -0.5])), float(rng.choice([0, 0.7]))
+        angle = theta(index) * scale + shift
+        if name == "cnot":
+            ours.append(cnot(*wires))
+        elif name in PAULIS:
+            ours.append(rotation(PAULIS[name], angle, *wires[: len(PAULIS[name])]))
+        else:
+            ours.append(op(name[1:], wires[1], angles=[angle], controls=[wires[0]]))
+        theirs.append((str(name), wires, shift, (index, scale)))
+    return Circuit(n, n_params, 0, tuple(ours)), theirs
+
+
+@pytest.mark.skipif(find_spec("pennylane") is None, reason="needs PennyLane")
+@pytest.mark.parametrize("seed", range(8))
+def test_pennylane_has_a_quarter_of_it_on_random_circuits(seed, backend):
+    """By its adjoint method: its `metric_tensor` is wrong for controlled rotations that share a parameter."""
+    circuit, theirs = drawn(seed)
+    gates = {"rx": qml.RX, "ry": qml.RY, "rz": qml.RZ, "xx": qml.IsingXX, "zz": qml.IsingZZ, "crx": qml.CRX}
+    gates |= {"crz": qml.CRZ}
+
+    @qml.qnode(qml.device("default.qubit", wires=circuit.n_qubits))
+    def run(weights):
+        for name, wires, shift, moved in theirs:
+            angle = shift if moved is None else moved[1] * weights[moved[0]] + shift
+            if name == "cnot":
+                qml.CNOT(wires=wires)
+            else:
+                gates[name](angle, wires=wires if name[0] in "xzc" else wires[0])
+        return qml.expval(qml.PauliZ(0))
+
+    params = np.random.default_rng(seed).uniform(-3, 3, circuit.n_params)
+    expected = 4 * np.asarray(qml.adjoint_metric_tensor(run)(qml.numpy.array(params, requires_grad=True)))
+    found = measured("full", circuit, params, backend).matrix
+    np.testing.assert_allclose(found, expected.reshape(found.shape), atol=1e-7)
+
+
+@pytest.mark.skipif(find_spec("pennylane") is None, reason="needs PennyLane")
+@pytest.mark.parametrize(("kind", "approximation"), [("block", "block-diag"), ("diagonal", "diag")])
+def test_a_parameter_of_several_blocks_is_taken_as_pennylane_takes_it(kind, approximation, backend):
+    """The angles' metric is cut into blocks, then chained: what a parameter's blocks have in common is left out."""
+    first, second = (0, 1, 0), (0, 1, 2)
+    ops = [ry(theta(i), q) for q, i in enumerate(first)]
+    ops += [cnot(q, (q + 1) % 3) for q in range(3)]
+    ops += [ry(theta(i) * 2 + 0.3, q) for q, i in enumerate(second)]
+
+    @qml.qnode(qml.device("default.qubit", wires=3))
+    def run(weights):
+        for q, i in enumerate(first):
+            qml.RY(weights[i], wires=q)
+        for q in range(3):
+            qml.CNOT(wires=[q, (q + 1) % 3])
+        for q, i in enumerate(second):
+            qml.RY(2 * weights[i] + 0.3, wires=q)
+        return qml.expval(qml.PauliZ(0))
+
+    circuit, params = Circuit(3, 3, 0, tuple(ops)), np.array([0.4, -1.1, 2.0])
+    found = measured(kind, circuit, params, backend).matrix
+    theirs = qml.metric_tensor(run, approx=approximation)(qml.numpy.array(params, requires_grad=True))
+    np.testing.assert_allclose(found, 4 * np.asarray(theirs), atol=1e-7)
+    full = measured("full", circuit, params, backend).matrix
+    assert np.abs(np.diag(full - found)).max() > 0.1  # such a diagonal is not that of F
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_block_and_diagonal_on_random_circuits(backend, data):
@@ -209,6 +283,19 @@ def test_by_shots_it_converges_to_the_exact_one(backend):
     ]
     assert errors[0] > 3 * errors[1] > 9 * errors[2]
     assert errors[2] < 5e-3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_has_no_bias_on_random_circuits_of_every_gate(seed, random_circuit, backend):
+    """Shared, scaled and data-dependent angles, controls, several qubits: measured is what the exact one says."""
+    circuit = random_circuit(seed)
+    params, data = np.array([0.4, -0.7, 1.1]), np.array([[0.3, -0.8], [1.2, 0.5]])
+    for kind in ("block", "diagonal"):
+        exact = measured(kind, circuit, params, backend, data).matrix
+        found = np.array([measured(kind, circuit, params, backend, data, shots=20, seed=s).matrix for s in range(200)])
+        errors = found.std(axis=0) / np.sqrt(len(found)) + 1e-9
+        assert (np.abs(found.mean(axis=0) - exact) < 5 * errors).all()
+        assert exact.any()
 
 
 def test_few_shots_have_no_bias(backend):

@@ -6,9 +6,10 @@ an exact backend computes as a whole. Its part within blocks of commuting genera
 circuit a block and row, see `q_store.circuits.blocks`. Angles are linear in the parameters, so the metric of the angles
 is chained through d angle / d theta, data included:
 
-    F = mean_r sum_blocks J_rb^T F_rb J_rb.
+    F = mean_r sum_blocks J_rb^T F_rb J_rb,
 
-A parameter of several blocks loses what they have in common, as do any two parameters of different blocks.
+as PennyLane does with `block-diag`. So a parameter of several blocks loses what they have in common, as do any two
+parameters of different blocks, with shots or without: the diagonal is that of F where each is in one block.
 """
 
 from __future__ import annotations
