@@ -20,7 +20,7 @@ tracking = pytest.importorskip("mlflow.tracking")
 def write(story, uri, **more):
     said = []
     with MLflow(uri, "tests", "mine", tell=said.append, **more) as tracker:
-        tracker.replay(story)
+        list(tracker.replay(story))
     assert said == []
     return tracker
 

@@ -34,7 +34,7 @@ def text(found, tag):
 
 def write(folder, story):
     with TensorBoard(folder) as board:
-        board.replay(story)
+        list(board.replay(story))
 
 
 def test_curves_texts_and_times_are_read_back(tmp_path, story):

@@ -140,3 +140,10 @@ def test_a_training_ends_with_the_same_bits_whatever_its_trackers_do():
 )
 def test_no_message_shows_a_password(text, shown):
     assert hidden(text) == shown
+
+
+def test_a_replay_says_how_far_it_is():
+    got = []
+    with Calls(got.append) as tracker:
+        assert list(tracker.replay([(1.0, event) for event in STORY])) == list(range(1, len(STORY) + 1))
+    assert got == STORY

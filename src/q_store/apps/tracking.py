@@ -15,6 +15,7 @@ from q_store.apps.history import EVENTS, Entry, History, current
 from q_store.apps.progress import plain
 from q_store.apps.run_folder import CIRCUIT, CONFIG, CONFUSION, CURVE, RESULT, RunFolder
 from q_store.apps.shelf import folder_of
+from q_store.apps.underway import underway
 from q_store.errors import ConfigError, RunError
 from q_store.events import KINDS, RunDescribed, RunMeasured
 from q_store.events.aside import Timed
@@ -62,7 +63,11 @@ def tracked(
             tracker.recall(event for _, event in before)
             plain(console, f"tracking: {_where(tracker)}")
             trackers.append(tracker)
-        yield trackers
+        try:
+            yield trackers
+        finally:
+            with underway("telling trackers what is left", console=console):
+                stack.close()
 
 
 def track(run: Path, wanted: Sequence[str], store: Path | None) -> None:
@@ -82,7 +87,9 @@ def track(run: Path, wanted: Sequence[str], store: Path | None) -> None:
         told.append((told[-1][0], measured(folder.result)))
     with tracked(folder, trackers, console, again=True) as opened:
         for tracker in opened:
-            tracker.replay(told)
+            with underway(f"telling {tracker.name}", "events", len(told)) as tell:
+                for done in tracker.replay(told):
+                    tell(done)
     for tracker in opened:
         if tracker.failure:
             raise ConfigError(f"expected {tracker.name} to take the run, got: it {tracker.failure}")

@@ -6,7 +6,7 @@ import atexit
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -79,10 +79,12 @@ class Tracker(ABC):
         elif not self._closed:
             self._aside(event)
 
-    def replay(self, told: Sequence[Timed]) -> None:
-        """Write down events of an earlier time, in this thread; all of them, however many."""
+    def replay(self, told: Sequence[Timed]) -> Iterator[int]:
+        """Write down events of an earlier time, all of them, in the thread that asks for how many are done."""
         for first in range(0, len(told), self._most):
-            self._hand(list(told[first : first + self._most]))
+            some = list(told[first : first + self._most])
+            self._hand(some)
+            yield first + len(some)
 
     def recall(self, events: Iterable[Event]) -> None:
         """Know what earlier processes of the run have told already; nothing of it is written again."""
