@@ -73,9 +73,10 @@ def test_a_large_circuit_is_left_out():
 
 def test_a_training_shows_its_figures_and_curves():
     found = alone(result(*map(epoch, range(1, 5)), best_epoch=3, shots=77)._repr_html_())
-    for expected in ("4, completed", "2 to 0.5", "75.0 %", "best epoch 3", "1,234, 77 shots", "5.2 s"):
+    for expected in ("4, completed", "2 to 0.5", "75.0 %", "best epoch 3", "1,234; 77 shots", "5.2 s"):
         assert expected in found.text
     assert found.tags.count("svg") == 2
+    assert "best the finish" in alone(result(epoch(1), epoch(2), best_epoch=3)._repr_html_()).text
     assert "exact" in alone(result(epoch(1))._repr_html_()).text
 
 
@@ -114,6 +115,7 @@ def test_a_model_shows_what_it_is_and_how_it_learned(model, tmp_path):
     model.save(tmp_path / "model.npz")
     loaded = alone(Model.load(tmp_path / "model.npz")._repr_html_())
     assert "in the readout" in loaded.text
+    assert "as saved, 2 components" in loaded.text
     assert loaded.tags.count("svg") == 1
 
 

@@ -41,7 +41,7 @@ STYLE = (
     ".qn.qn.qn tr{background:none}.qn.qn.qn :is(th,td){text-align:left;vertical-align:top;padding:2px 18px 2px 0;"
     "border:0;max-width:none;white-space:normal;color:inherit}.qn.qn.qn th{font-weight:500;color:var(--soft);"
     "white-space:nowrap}"
-    ".qn .qn-g{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));gap:8px;"
+    ".qn .qn-g{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,290px),1fr));gap:8px;"
     "align-items:start}.qn .qn-g svg{width:100%;height:auto}"
     ".qn .qn-c{overflow-x:auto}.qn summary{cursor:pointer}"
 )

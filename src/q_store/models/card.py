@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from q_store.circuits.draw import svg
 from q_store.drawing.card import card
+from q_store.models.saved import Fixed
 from q_store.training import card as training
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ SHOWN = 12
 def html(model: Model) -> str:
     """The card of a model, trained or not yet."""
     circuit = model.trained.objective.circuit if model.is_trained else model.circuit
+    kind = "as saved" if isinstance(model.features, Fixed) else type(model.features).__name__
     size = f"{circuit.n_qubits} qubits, {circuit.n_params} parameters, {circuit.two_qubit_gates} two-qubit gates"
     rows: list[tuple[str, object]] = [
-        ("features", f"{type(model.features).__name__}, {circuit.n_features} components"),
+        ("features", f"{kind}, {circuit.n_features} components"),
         ("circuit", size),
     ]
     drawn = svg(circuit)

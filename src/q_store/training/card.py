@@ -31,8 +31,8 @@ def rows(result: TrainingResult) -> list[tuple[str, object]]:
         if last.validation_accuracy is not None:
             found.append(("validation accuracy", f"{100 * last.validation_accuracy:.1f} %"))
     if result.best_epoch:
-        found.append(("best epoch", f"{result.best_epoch:,}"))
-    shots = f", {result.shots:,} shots" if result.shots else ", exact"
+        found.append(("best", "the finish" if result.best_epoch > result.epochs else f"epoch {result.best_epoch:,}"))
+    shots = f"; {result.shots:,} shots" if result.shots else "; exact"
     return [*found, ("circuits", f"{result.circuits:,}{shots}"), ("time", f"{result.seconds:,.1f} s")]
 
 

@@ -58,7 +58,7 @@ def test_a_notebook_shows_the_trainer(train):
     found = train(epochs=2, rows=4, batch_size=2, shots_per_circuit=100, **POOL)
     shown = alone(found.trainer._repr_html_())
     asked = sum(each.n_circuit_executions for each in found.trainer.training_history)
-    assert f"circuits {asked:,}, {100 * asked:,} shots" in shown.text
+    assert f"circuits {asked:,}; {100 * asked:,} shots" in shown.text
     assert "0 failed" in shown.text
     assert shown.tags.count("svg") == 1
     assert "Nothing is trained yet" in alone(QuantumTrainer(TrainingConfig(quantum_sdk="mock"))._repr_html_()).text

@@ -22,7 +22,7 @@ def html(watcher: Watcher, usage: Usage) -> str:
     if history[-1].accuracy is not None:
         rows.append(("validation accuracy", f"{100 * history[-1].accuracy:.1f} %"))
     rows += [
-        ("circuits", f"{circuits:,}" + (f", {shots:,} shots" if shots else ", exact")),
+        ("circuits", f"{circuits:,}" + (f"; {shots:,} shots" if shots else "; exact")),
         ("time", f"{sum(each.epoch_time_ms for each in history) / 1000:,.1f} s"),
         *((name, said) for name, _, said in (line.strip().partition(": ") for line in usage.lines())),
     ]
