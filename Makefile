@@ -1,6 +1,7 @@
 # make demo   train a quantum classifier, live, on the bundled images
 # make test   every test          make check   style, types, layers, sizes          make bench   the benchmarks
 # make soak   long proofs, some hours: kills, every fault at once, an emulator under load, 10,000 pools, a million rows
+# make screenshots   the pictures of the dashboard in docs/images
 # Needs make, Python 3.11 or later and a network that reaches PyPI. Everything goes into .venv in this folder.
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." adds arguments to the command that is run.
 
@@ -13,7 +14,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 CLIENTS := cirq ionq-core pennylane qiskit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak clean clients
+.PHONY: help demo test check format bench soak screenshots clean clients
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -49,6 +50,9 @@ soak: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/pool.py --out benchmarks/results/pool.json
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/compilation.py
+
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python tools/screenshots.py $(ARGS)
 
 clean:
 	rm -rf .venv-clients $(VENV)/.installed $(VENV)/.installed-dev build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
