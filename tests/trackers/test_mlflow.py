@@ -6,11 +6,15 @@ import sys
 from contextlib import closing
 
 import httpx
+import numpy as np
 import pytest
 from tests.trackers.stories import STORY, step
 
+from q_store.circuits import encoders, templates
 from q_store.errors import ConfigError, UnreachableError
-from q_store.events import ProcessEnded, RunDescribed
+from q_store.events import ProcessEnded, RunDescribed, RunMeasured
+from q_store.models import Model
+from q_store.models.features import Scaled
 from q_store.trackers import MLflow
 from q_store.trackers import mlflow as module
 
@@ -37,7 +41,8 @@ def test_a_run_is_read_back(database, story, tmp_path):
     tracker = write(story, database, artifacts=files)
     client, found = run_of(tracker, database)
     assert (found.info.run_name, found.info.status) == ("mine", "FINISHED")
-    assert found.data.params == {"model": "compact", "epochs": "2"}
+    sizes = {"circuit_parameters": "3", "readout_parameters": "4", "rows": "20", "validation_rows": "10", "steps": "4"}
+    assert found.data.params == {"model": "compact", "epochs": "2", **sizes}
     assert found.data.tags["q_store.seed"] == "7"
     assert found.data.tags["decision.001"].endswith("q-store 0.1.0 began to work on the run")
     assert found.data.tags["decision.002"] == "step 2: 7 circuits moved from a to b: it is slow"
@@ -70,13 +75,33 @@ def test_how_a_run_ended_is_told(database, end, status):
 
 def test_a_run_that_goes_on_is_the_same_run(database, story):
     first = write([*story[:8], (1020.0, ProcessEnded("stopped"))], database)
-    described = RunDescribed("mine", {"model": "another", "rows": "5"}, {"q_store.seed": "8"})
+    described = RunDescribed("mine", {"model": "another", "rows": "5", "noise": "ideal"}, {"q_store.seed": "8"})
     second = write([(1030.0, described), *story[9:]], database, run_id=first.run_id)
     client, found = run_of(second, database)
     assert second.run_id == first.run_id
     assert found.info.status == "FINISHED"
-    assert found.data.params == {"model": "compact", "epochs": "2", "rows": "5"}
+    assert (found.data.params["model"], found.data.params["epochs"], found.data.params["rows"]) == (
+        "compact",
+        "2",
+        "20",
+    )
+    assert found.data.params["noise"] == "ideal"
     assert [each.step for each in client.get_metric_history(first.run_id, "step/loss")][:4] == [1, 2, 3, 4]
+
+
+def test_a_training_in_python_has_its_sizes_and_what_the_program_says(database):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    circuit = encoders.angle(2) + templates.hardware_efficient(2, 1)
+    with MLflow(database, "tests", "python", parameters={"depth": 1}) as tracker:
+        Model(Scaled(), circuit).fit(x, (x[:, 0] > 0).astype(int), epochs=2, sinks=[tracker])
+        tracker(RunMeasured({"test_accuracy": 0.5}))
+    found = run_of(tracker, database)[1]
+    assert (found.info.status, found.data.metrics["final/test_accuracy"]) == ("FINISHED", 0.5)
+    assert found.data.params == {
+        "depth": "1", "circuit_parameters": str(circuit.n_params), "readout_parameters": "6", "rows": "20",
+        "validation_rows": "0", "epochs": "2", "steps": "2",
+    }  # fmt: skip
+    assert found.data.metrics["step/learning_rate"] >= 0
 
 
 def test_thousands_of_events_are_written_in_order(database):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from q_store.errors import ConfigError, UnreachableError
-from q_store.events import ProcessEnded, RunDescribed, RunFinished
+from q_store.events import ProcessEnded, RunDescribed, RunFinished, RunStarted
 from q_store.events.aside import Timed
 from q_store.trackers.series import Point
 from q_store.trackers.tracker import Tracker, hidden
@@ -28,6 +28,8 @@ LONGEST = 5_000
 """Characters of a tag or a parameter."""
 KEPT = 200
 """Decisions that become tags."""
+SIZES = ("circuit_parameters", "readout_parameters", "rows", "validation_rows", "epochs", "steps")
+"""Of `RunStarted`: parameters, unless the description of the run has them."""
 STATUS = {"completed": "FINISHED", "failed": "FAILED"}
 
 
@@ -43,6 +45,7 @@ class MLflow(Tracker):
         experiment: is made where it does not exist; None: MLFLOW_EXPERIMENT_NAME, else `q-store`.
         run_name: None for one that MLflow chooses.
         run_id: a run to go on with. artifacts: files that are sent at the end, those that there are then.
+        parameters: of the run, beside what events tell of it.
         tell: as `Tracker`.
 
     Attributes:
@@ -61,6 +64,7 @@ class MLflow(Tracker):
         *,
         run_id: str | None = None,
         artifacts: Sequence[str | Path] = (),
+        parameters: Mapping[str, object] | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         uri = address(tracking_uri)
@@ -68,6 +72,7 @@ class MLflow(Tracker):
         self._client = _client(uri)
         self.run_id = self._begun(experiment, run_name, run_id)
         self._artifacts = [Path(each) for each in artifacts]
+        self._parameters = dict(parameters or {})
         self._status, self._said = "KILLED", 0
         super().__init__(f"MLflow({self.uri})", tell=tell, most=BATCH, patience=PATIENCE)
 
@@ -78,7 +83,9 @@ class MLflow(Tracker):
         metrics: list[Any] = []
         for at, event in told:
             if isinstance(event, RunDescribed):
-                self._describe(event)
+                self._describe(event.parameters, event.tags)
+            elif isinstance(event, RunStarted):
+                self._describe({**self._parameters, **{name: getattr(event, name) for name in SIZES}})
             elif isinstance(event, ProcessEnded):
                 self._status = STATUS.get(event.status, "KILLED")
             elif isinstance(event, RunFinished):
@@ -91,11 +98,11 @@ class MLflow(Tracker):
             self._client.log_batch(self.run_id, metrics=metrics[first : first + VALUES])
 
     def end(self) -> None:
-        """Send the files, and say how the run ended."""
+        """Say how the run ended, and send the files."""
+        self._client.set_terminated(self.run_id, self._status)
         for path in self._artifacts:
             if path.is_file():
                 self._client.log_artifact(self.run_id, str(path))
-        self._client.set_terminated(self.run_id, self._status)
 
     def _begun(self, experiment: str | None, name: str | None, run_id: str | None) -> str:
         try:
@@ -111,13 +118,13 @@ class MLflow(Tracker):
                 f"expected to begin a run of MLflow at {self.uri}, got: {hidden(error)}; see docs/trackers.md"
             ) from None
 
-    def _describe(self, event: RunDescribed) -> None:
+    def _describe(self, parameters: Mapping[str, object], tags: Mapping[str, str] | None = None) -> None:
         from mlflow.entities import Param, RunTag
 
         before = self._client.get_run(self.run_id).data.params  # which cannot change: a run that goes on has them
-        new = [Param(name, text[:LONGEST]) for name, text in event.parameters.items() if name not in before]
-        tags = [RunTag(name, text[:LONGEST]) for name, text in event.tags.items()]
-        self._client.log_batch(self.run_id, params=new, tags=tags)
+        new = [Param(name, str(value)[:LONGEST]) for name, value in parameters.items() if name not in before]
+        own = [RunTag(name, text[:LONGEST]) for name, text in (tags or {}).items()]
+        self._client.log_batch(self.run_id, params=new, tags=own)
 
     def _say(self, point: Point) -> None:
         if point.text and self._said < KEPT:
