@@ -147,3 +147,29 @@ def test_a_replay_says_how_far_it_is():
     with Calls(got.append) as tracker:
         assert list(tracker.replay([(1.0, event) for event in STORY])) == list(range(1, len(STORY) + 1))
     assert got == STORY
+
+
+def test_events_of_many_threads_all_arrive_and_the_end_comes_once():
+    class Counts(Tracker):
+        got, ends = 0, 0
+
+        def write(self, told):
+            self.got += len(told)
+
+        def end(self):
+            self.ends += 1
+
+    counts, together = Counts("mine", between=0.0), threading.Barrier(8)
+
+    def tell():
+        together.wait(60)
+        for number in range(500):
+            counts(step(number, 1.0))
+
+    threads = [threading.Thread(target=tell) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counts.close()
+    assert (counts.got, counts.ends, counts.lost) == (4000, 1, 0)

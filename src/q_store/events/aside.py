@@ -55,7 +55,7 @@ class Aside:
         self._skipped: Timed | None = None
         self._next = -math.inf
         self._queue: deque[Timed] = deque()
-        self._writing = threading.Lock()
+        self._starting, self._writing = threading.Lock(), threading.Lock()
         self._ended, self._left = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -118,8 +118,10 @@ class Aside:
             self.add(*skipped)
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._live, name=self._name, daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._live, name=self._name, daemon=True)
+                self._thread.start()
 
     def _live(self) -> None:
         while not self._ended.wait(self._every):
