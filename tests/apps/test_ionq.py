@@ -175,7 +175,9 @@ def test_training_on_the_simulator_is_training_here(train, emulator, data_file, 
     assert any(re.fullmatch(r"qis: sent (\d+) gates .*, service reports \1", line) for line in far["proof"])
     assert found["samples_per_second"] is None
     assert far["test_accuracy"] == pytest.approx(found["accuracy"]["test"])
-    here = assemble(Request("ring", str(data_file), 1, rows=4, batch_size=2, place=FAR), Clock(), default_backend())
+    here = assemble(
+        Request("ring", str(data_file), epochs=1, rows=4, batch_size=2, place=FAR), Clock(), default_backend()
+    )
     here.model.fit(*here.part("train"), here.part("validation"))
     there = Model.load(tmp_path / "run" / "model.npz")
     np.testing.assert_allclose(there.trained.vector, here.model.trained.vector, atol=1e-4)

@@ -43,7 +43,7 @@ def alone(data_file, executor, noise=None, shots=None):
     """The parameters after the same training on an executor, without a pool."""
     place = Place("ionq", noise=noise, url="http://one.test/v0.4").written_out()
     parts = assemble(
-        Request("ring", str(data_file), 1, rows=2, batch_size=1, shots=shots, place=place), Clock(), executor
+        Request("ring", str(data_file), epochs=1, rows=2, batch_size=1, shots=shots, place=place), Clock(), executor
     )
     parts.model.fit(*parts.part("train"), parts.part("validation"))
     return parts.model.trained.vector

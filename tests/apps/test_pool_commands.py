@@ -143,7 +143,9 @@ def test_a_pool_trains_what_is_trained_here(train, pool, net, data_file, tmp_pat
     assert "all on one: " in answer.err
     assert "all on two: " in answer.err
     place = Place("ionq", url="http://one.test/v0.4").written_out()
-    here = assemble(Request("ring", str(data_file), 1, rows=2, batch_size=1, place=place), Clock(), default_backend())
+    here = assemble(
+        Request("ring", str(data_file), epochs=1, rows=2, batch_size=1, place=place), Clock(), default_backend()
+    )
     here.model.fit(*here.part("train"), here.part("validation"))
     np.testing.assert_allclose(Model.load(tmp_path / "run" / "model.npz").trained.vector, here.model.trained.vector,
                                atol=1e-4)  # fmt: skip

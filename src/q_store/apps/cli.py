@@ -76,12 +76,11 @@ def train(  # noqa: PLR0917  # typer reads the options from the arguments
     track: options.Track = None,
 ) -> None:
     """Train MODEL, measure it on the test part, and put it beside classical models of the same size."""
+    given = {name: value for name, value in locals().items() if name not in {"context", "no_control"}}
     from q_store.apps import train as training
 
-    asked = training.Options(model, data, epochs, seed, rows, batch_size, shots, finish, recipe, circuits, accuracy,
-        shot_schedule, min_shots, max_shots, depth_schedule, min_depth, max_depth, prune, optimise, backend, target,
-        gateset, noise, url, key_file, pool, store, budget, lost, yes, out, resume, json, not no_control, config,
-        tuple(words or ()), dashboard=dashboard, port=port, track=tuple(track or ()))  # fmt: skip
+    lists = {"words": tuple(words or ()), "track": tuple(track or ())}
+    asked = training.Options(**{**given, **lists, "control": not no_control})
     raise typer.Exit(training.train(asked, context.obj or Clock()))
 
 

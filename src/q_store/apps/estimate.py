@@ -65,7 +65,7 @@ class Options:
         return Request(
             self.what,
             data,
-            self.epochs,
+            epochs=self.epochs,
             rows=self.rows,
             batch_size=self.batch_size,
             shots=self.shots,

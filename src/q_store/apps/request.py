@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,14 @@ COUNTS = {
 """Options that are whole numbers, and their range."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """One training run by names: everything that decides its parameters.
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a training may be asked to do otherwise; None: as the model, or a remote backend, does it by itself.
 
-    `data` is `bundled`, `full` or a path; None stands for what the model, or training on a remote backend, does by
-    itself. `place` says where the circuits run, `settings` has further options of `TrainingSettings`.
+    The names are those of the options of `q-store train`; `settings` has further ones of `TrainingSettings`.
     """
 
-    model: str
-    data: str = DEFAULT_DATA
     epochs: int | None = None
-    seed: int = 0
     rows: int | None = None
     batch_size: int | None = None
     shots: int | None = None
@@ -58,7 +54,19 @@ class Request:
     prune: float | None = None
     optimise: bool | None = None
     settings: Mapping[str, Any] | None = None
-    place: Place | PoolPlace = HERE
+
+
+@dataclass(frozen=True)
+class Request(Wishes):
+    """One training run by names: everything that decides its parameters.
+
+    `data` is `bundled`, `full` or a path; `place` says where the circuits run.
+    """
+
+    model: str
+    data: str = DEFAULT_DATA
+    seed: int = field(default=0, kw_only=True)
+    place: Place | PoolPlace = field(default=HERE, kw_only=True)
 
     def __post_init__(self) -> None:
         check({name: getattr(self, name) for name in COUNTS}, self.seed)
@@ -81,9 +89,9 @@ class Request:
 
     def config(self) -> dict[str, Any]:
         """As JSON: flat, and without what was not asked for."""
-        values = {**vars(self), **self.place.config()}
+        always = ("model", "data", "epochs", "seed")
+        values = {**{name: getattr(self, name) for name in always}, **vars(self), **self.place.config()}
         del values["place"]
-        always = {"model", "data", "epochs", "seed"}
         return {name: value for name, value in values.items() if name in always or value is not None}
 
 

@@ -21,7 +21,7 @@ from q_store.apps.place import Place, check_place, known, only_remote
 from q_store.apps.pool_place import PoolPlace
 from q_store.apps.progress import MetricsWriter, busy, display, plain
 from q_store.apps.record import Stake, named
-from q_store.apps.request import COUNTS, DEFAULT_DATA, Request, absolute, check, check_same, folder_name, stored
+from q_store.apps.request import COUNTS, DEFAULT_DATA, Request, Wishes, absolute, check, check_same, folder_name, stored
 from q_store.apps.result import DETAILS, published
 from q_store.apps.run_folder import CONFIG, RESULT, RUNS, RunFolder, fresh
 from q_store.apps.shelf import folder_of
@@ -38,29 +38,13 @@ if TYPE_CHECKING:  # they load SciPy
 DASHBOARD_PORT = 8080
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Wishes):
     """The command line of `q-store train`; None is what was not given."""
 
     model: str | None = None
     data: str | None = None
-    epochs: int | None = None
     seed: int | None = None
-    rows: int | None = None
-    batch_size: int | None = None
-    shots: int | None = None
-    finish: int | None = None
-    recipe: str | None = None
-    circuits: int | None = None
-    accuracy: float | None = None
-    shot_schedule: str | None = None
-    min_shots: int | None = None
-    max_shots: int | None = None
-    depth_schedule: str | None = None
-    min_depth: int | None = None
-    max_depth: int | None = None
-    prune: float | None = None
-    optimise: bool | None = None
     backend: str | None = None
     target: str | None = None
     gateset: str | None = None
@@ -78,7 +62,6 @@ class Options:
     control: bool = True
     config: Path | None = None
     words: tuple[str, ...] = ()
-    settings: Mapping[str, Any] | None = None
     named: Mapping[str, Any] | None = None
     dashboard: bool = False
     port: int | None = None
