@@ -76,7 +76,7 @@ def test_how_a_run_ended_is_told(database, end, status):
 def test_a_run_that_goes_on_is_the_same_run(database, story):
     first = write([*story[:8], (1020.0, ProcessEnded("stopped"))], database)
     described = RunDescribed("mine", {"model": "another", "rows": "5", "noise": "ideal"}, {"q_store.seed": "8"})
-    second = write([(1030.0, described), *story[9:]], database, run_id=first.run_id)
+    second = write([(1030.0, described), *story[8:]], database, run_id=first.run_id)
     client, found = run_of(second, database)
     assert second.run_id == first.run_id
     assert found.info.status == "FINISHED"
@@ -86,6 +86,8 @@ def test_a_run_that_goes_on_is_the_same_run(database, story):
         "20",
     )
     assert found.data.params["noise"] == "ideal"
+    told = [text for name, text in sorted(found.data.tags.items()) if name.startswith("decision.")]
+    assert [text.split(": ", 1)[1].split()[0] for text in told] == ["q-store", "the", "7", "trained:", "the"]
     assert [each.step for each in client.get_metric_history(first.run_id, "step/loss")][:4] == [1, 2, 3, 4]
 
 

@@ -57,7 +57,8 @@ def tracked(
             later = "" if again else f"; later: q-store track {folder.path} --to {hidden(each.text)}"
 
             def tell(text: str, later: str = later) -> None:
-                console.print(Text(f"tracker {text}{later}"), soft_wrap=True)
+                with suppress(OSError, ValueError):  # nobody reads any more
+                    console.print(Text(f"tracker {text}{later}"), soft_wrap=True)
 
             tracker = stack.enter_context(_opened(folder, each, tell, {} if again else _notes(folder)))
             tracker.recall(event for _, event in before)

@@ -26,6 +26,7 @@ BATCH = 150
 VALUES = 1_000
 LONGEST = 5_000
 """Characters of a tag or a parameter."""
+DECISION = "decision."
 KEPT = 200
 """Decisions that become tags."""
 SIZES = ("circuit_parameters", "readout_parameters", "rows", "validation_rows", "epochs", "steps")
@@ -70,10 +71,10 @@ class MLflow(Tracker):
         uri = address(tracking_uri)
         self.uri = hidden(uri)
         self._client = _client(uri)
+        self._status, self._said = "KILLED", 0
         self.run_id = self._begun(experiment, run_name, run_id)
         self._artifacts = [Path(each) for each in artifacts]
         self._parameters = dict(parameters or {})
-        self._status, self._said = "KILLED", 0
         super().__init__(f"MLflow({self.uri})", tell=tell, most=BATCH, patience=PATIENCE)
 
     def write(self, told: Sequence[Timed]) -> None:
@@ -108,6 +109,7 @@ class MLflow(Tracker):
         try:
             if run_id is not None:
                 self._client.update_run(run_id, status="RUNNING")
+                self._said = sum(name.startswith(DECISION) for name in self._client.get_run(run_id).data.tags)
                 return run_id
             wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
             found = self._client.get_experiment_by_name(wanted)
@@ -129,7 +131,7 @@ class MLflow(Tracker):
     def _say(self, point: Point) -> None:
         if point.text and self._said < KEPT:
             self._said += 1
-            self._client.set_tag(self.run_id, f"decision.{self._said:03d}", f"step {point.step}: {point.text}")
+            self._client.set_tag(self.run_id, f"{DECISION}{self._said:03d}", f"step {point.step}: {point.text}")
 
 
 def address(uri: str | None) -> str:
