@@ -263,6 +263,8 @@ BAD = {
     "odd config": (lambda run: change(run / "config.json", request=[1]), "'request' to be a JSON object"),
     "damaged result": (lambda run: (run / "result.json").write_text("[]"), "expected a JSON object, got list"),
     "lacking result": (lambda run: (run / "result.json").write_text('{"model": 1}'), "lacks or distorts"),
+    "no number": (lambda run: change(run / "result.json", seconds={"total": float("nan")}), "lacks or distorts"),
+    "no object": (lambda run: change(run / "result.json", parameters=-1), "lacks or distorts"),
     "odd result": (lambda run: change(run / "result.json", accuracy={"test": "x"}), "lacks or distorts"),
 }
 

@@ -67,11 +67,18 @@ def test_a_card_of_an_unfinished_run(tmp_path):
 
 
 def test_a_card_of_a_damaged_run_never_raises(run):
-    change(run / "result.json", accuracy={"test": "x"})
+    change(run / "result.json", two_qubit_gates="x")
     assert "lacks or distorts" in alone(package.open_run(run)._repr_html_()).text
     (run / "model.npz").write_bytes(b"PK")
     with pytest.raises(RunError):
         _ = package.open_run(run).model
+
+
+@pytest.mark.parametrize("changed", [{"accuracy": {"test": "x"}}, {"test_interval": []}, {"remote": [1]}])
+def test_a_damaged_result_is_one_clear_error(run, changed):
+    change(run / "result.json", **changed)
+    with pytest.raises(RunError, match="lacks or distorts"):
+        package.open_run(run)
 
 
 def test_hostile_names_are_text(run):

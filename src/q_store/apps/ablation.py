@@ -13,7 +13,7 @@ from typing import Any
 
 from q_store.apps import compare
 from q_store.apps.progress import clock_time
-from q_store.apps.reading import Reading, read
+from q_store.apps.reading import WRONG, Reading, read
 from q_store.drawing import markup as html
 from q_store.drawing.charts import intervals
 from q_store.errors import ConfigError, RunError, StorageError
@@ -57,12 +57,12 @@ def kept(run: Reading) -> Ablation | None:
     try:
         body = json.loads(path.read_bytes())
         if body["format"] != FORMAT:
-            raise ValueError(f"format {body['format']!r}")  # noqa: TRY301  # said with the others below
+            raise ValueError(f"format {body['format']!r}")  # said with the others below
         found = Ablation([str(row["name"]) for row in body["runs"]], body["runs"])
         section(found)  # says so here where something is lacking
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, RecursionError, *WRONG) as error:
         raise RunError(
             f"{FILE}: expected the figures of an ablation in format {FORMAT}, got: {' '.join(repr(error).split())}; "
             "remove the file, or name the runs: --ablation OTHER"

@@ -18,14 +18,13 @@ from q_store.apps.again import address
 from q_store.apps.pages import save
 from q_store.apps.pictures import HELD_OUT, by_circuits, percent
 from q_store.apps.progress import clock_time, plain
-from q_store.apps.reading import Reading, read
+from q_store.apps.reading import WRONG, Reading, distorted, read
 from q_store.apps.request import FASHION
-from q_store.apps.run_folder import RESULT
 from q_store.apps.tested import hits
 from q_store.apps.underway import underway
 from q_store.drawing import markup as html
 from q_store.drawing.charts import Series, intervals, lines, number
-from q_store.errors import ConfigError, RunError
+from q_store.errors import ConfigError
 from q_store.intervals import difference, paired_difference
 
 KEYS = (
@@ -81,12 +80,9 @@ def figures(readings: Sequence[Reading]) -> list[dict[str, Any]]:
     for each in readings:
         try:
             row = _figures(each)
-        except (KeyError, TypeError, ValueError) as error:
-            where = each.folder.path / RESULT
-            raise RunError(
-                f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore "
-                "it, or train again"
-            ) from error
+            _cells("", row)  # says so here where something is no figure
+        except WRONG as error:
+            raise distorted(each.folder.path, error) from error
         found.append({**row, **_held_against(readings[0], found[0], each, row)} if found else row)
     return [{name: row.get(name) for name in KEYS} for row in found]
 

@@ -22,6 +22,8 @@ from q_store.events import Looked, RecipeStarted
 from q_store.ledger import Ledger, ledger
 
 Points = list[tuple[float, float | None]]
+WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
+"""What figures raise that somebody has distorted."""
 STATUS = {
     "": "nothing of it is known to have begun",
     "running": "it was not ended by itself: its process was killed, or is not known",
@@ -150,6 +152,14 @@ def read(run: Path, store: Path | None = None) -> Reading:
     )
     _ = found.request, found.resolved, found.details  # says so here where they are damaged
     return found
+
+
+def distorted(folder: Path, error: Exception) -> RunError:
+    """What to say where the result of a run raised one of `WRONG`."""
+    return RunError(
+        f"{folder / RESULT}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); "
+        "restore it, or train again"
+    )
 
 
 def _looks(entries: Iterable[Entry]) -> dict[str, Points]:

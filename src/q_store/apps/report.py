@@ -16,10 +16,9 @@ from q_store.apps.ledger_view import REST, job_lines
 from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
 from q_store.apps.progress import plain
-from q_store.apps.reading import Reading, read
+from q_store.apps.reading import WRONG, Reading, distorted, read
 from q_store.apps.request import FASHION
 from q_store.apps.run_folder import CIRCUIT as DRAWING
-from q_store.apps.run_folder import RESULT
 from q_store.apps.shelf import when
 from q_store.apps.underway import underway
 from q_store.circuits.draw import svg
@@ -71,12 +70,8 @@ def built(run: Reading, found: Ablation | None = None) -> tuple[str, dict[str, s
         drawn = charts(run)
         picture, about = _circuit(run)
         sections = [*_top(run), *_figures(run), html.figures(drawn.values()), *about, *_ledger(run), *_spent(run)]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        where = run.folder.path / RESULT
-        raise RunError(
-            f"{where}: expected the figures of a run, got a file that lacks or distorts them ({error!r}); restore it, "
-            "or train again"
-        ) from error
+    except WRONG as error:
+        raise distorted(run.folder.path, error) from error
     compared, picture_of_it = _ablation(run, found)
     sections += [*compared, *_decisions(run), *_config(run), *_origin(run), *_again(run)]
     pictures = {**drawn, CIRCUIT: picture, ABLATION: picture_of_it}

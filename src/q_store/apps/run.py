@@ -17,7 +17,7 @@ import numpy.typing as npt
 from q_store.apps import summary
 from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
-from q_store.apps.reading import Reading, read
+from q_store.apps.reading import WRONG, Reading, distorted, read
 from q_store.apps.report import built, places, so_far
 from q_store.circuits.draw import svg
 from q_store.drawing.card import card
@@ -27,8 +27,6 @@ from q_store.models.model import Model
 
 SHOWN = ("accuracy", "loss", "validation", "circuits")
 """Charts of the card."""
-WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError)
-"""What figures raise that somebody has distorted."""
 
 
 def open_run(run: str | Path, store: str | Path | None = None) -> Run:
@@ -41,7 +39,11 @@ def open_run(run: str | Path, store: str | Path | None = None) -> Run:
     Raises:
         RunError: where there is none, or where its config, result or events are damaged or of another version.
     """
-    return Run(read(Path(run), None if store is None else Path(store)))
+    reading = read(Path(run), None if store is None else Path(store))
+    try:
+        return Run(reading)
+    except WRONG as error:
+        raise distorted(reading.folder.path, error) from error
 
 
 class Run:
@@ -51,6 +53,9 @@ class Run:
         path: its folder. name: that of the folder. finished: whether it came to its end.
         request: what was asked for.
         result: the figures of `train --json`; empty while it is not finished, and for the training of a program.
+        accuracy: of the test part: as measured remotely where that was done, else simulated; None without a result.
+        interval: its 95 % Wilson interval.
+        control_accuracy: of the classical control on the same features and rows; None where there is none.
         remarks: what one has to know first, a sentence each.
         history: the lines of its metrics, one an epoch, or one for each look of a recipe.
         ledger: where its time went, see `q_store.ledger`; None without events.
@@ -61,26 +66,11 @@ class Run:
         self.path, self.name, self.finished = reading.folder.path, reading.name, reading.done
         self.request = reading.request
         self.result: Mapping[str, Any] = {"remote": None, "recipe": None, **reading.result} if reading.result else {}
+        self.accuracy, self.interval = _tested(reading.result)
+        control = self.result.get("classical_control")
+        self.control_accuracy = None if control is None else float(control["test_accuracy"])
         self.remarks, self.history = reading.remarks, reading.epochs
         self.ledger: Ledger | None = reading.ledger
-
-    @property
-    def accuracy(self) -> float | None:
-        """Of the test part: as measured remotely where that was done, else simulated; None while not finished."""
-        found: float | None = self._tested.get("accuracy")
-        return found
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Its 95 % Wilson interval."""
-        ends = self._tested.get("interval")
-        return None if ends is None else (float(ends[0]), float(ends[1]))
-
-    @property
-    def control_accuracy(self) -> float | None:
-        """Of the classical control on the same features and rows; None where there is none."""
-        control = self.result.get("classical_control")
-        return None if control is None else float(control["test_accuracy"])
 
     @property
     def steps(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -114,15 +104,6 @@ class Run:
         save_pictures(folder, pictures)
         return file
 
-    @property
-    def _tested(self) -> Mapping[str, Any]:
-        if not self.result:
-            return {}
-        remote = self.result.get("remote")
-        if remote is not None:
-            return {"accuracy": float(remote["test_accuracy"]), "interval": remote["test_interval"]}
-        return {"accuracy": float(self.result["accuracy"]["test"]), "interval": self.result["test_interval"]}
-
     def __repr__(self) -> str:
         said = "finished" if self.finished else "not finished"
         share = self.accuracy
@@ -148,3 +129,13 @@ class Run:
             return svg(circuit(self._reading)[0])
         except QStoreError:
             return ""
+
+
+def _tested(result: Mapping[str, Any]) -> tuple[float | None, tuple[float, float] | None]:
+    """Accuracy and interval; as measured remotely where that was done."""
+    if not result:
+        return None, None
+    remote = result.get("remote")
+    share = result["accuracy"]["test"] if remote is None else remote["test_accuracy"]
+    low, high = (result if remote is None else remote)["test_interval"]
+    return float(share), (float(low), float(high))
