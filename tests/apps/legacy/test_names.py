@@ -474,6 +474,8 @@ def performance(train):
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert "steps: 3" in found.trainer.performance_report()
     assert "\ntime " in found.trainer.performance_report()
+    rows = [entry.values["rows"] for entry in found.trainer.watcher.told if entry.kind == "JobsRun"]
+    assert sum(rows) == 3 * 4 * 9  # the engine's own time is told
     off = train(quantum_sdk="mock", enable_performance_tracking=False, performance_log_dir="none")
     assert not (off.folder / "none").exists()
     assert "steps: not kept" in off.trainer.performance_report()

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from q_store.apps.control import Heeding
 from q_store.apps.legacy.checkpoints import EpochCheckpoints, file_of
 from q_store.apps.legacy.loaders import Batches, read
 from q_store.apps.legacy.losses import RowLoss, loss_for
@@ -23,11 +24,12 @@ from q_store.apps.legacy.report import Usage, Watcher, report
 from q_store.apps.legacy.results import TrainingMetrics
 from q_store.apps.legacy.settings import Shape, estimator, overruled, settings
 from q_store.apps.legacy.variational import Variational
+from q_store.apps.meter import Meter
 from q_store.apps.watching import Watching, watch
 from q_store.blas import single_threaded
 from q_store.circuits.pruning import remove_identities
 from q_store.config import TrainingConfig
-from q_store.events import Sink
+from q_store.events import Announcer, JobSum, Sink
 from q_store.gradients import Memory
 from q_store.jobs import AnyExecutor, Job, Outcome, Steps, complete
 from q_store.training.checkpoint import CheckpointFile, RunIdentity
@@ -83,6 +85,7 @@ class QuantumTrainer:
         self._site: Site | None = None
         self._held: Any = None
         self._watching: Watching | None = None
+        self._jobs: JobSum | None = None
 
     # ------------------------------------------------------------------------------------------------------- training
 
@@ -260,9 +263,7 @@ class QuantumTrainer:
                 self._watching = ends.enter_context(_watched(self.config, shows))
                 ends.callback(setattr, self, "_watching", None)
             site = ends.enter_context(opened(self.config, backend, self._sinks))
-            if self._watching is not None:
-                site = replace(site, executor=self._watching.executor(site.executor))
-            self._site = site
+            self._site = site = replace(site, executor=self._counted(site.executor))
             try:
                 yield site
             finally:
@@ -270,6 +271,14 @@ class QuantumTrainer:
                 self.usage.add(site)
                 if site.pool is not None and site.pool is not backend:
                     await site.pool.aclose()
+
+    def _counted(self, executor: AnyExecutor) -> AnyExecutor:
+        """The executor, whose jobs are told where it computes here, and held where somebody on the page wants that."""
+        if hasattr(executor, "run"):
+            own: Any = executor
+            executor = meter = Meter(own)
+            meter.jobs = self._jobs = JobSum(Announcer(self._sinks))
+        return executor if self._watching is None else Heeding(executor, self._watching.control)
 
     @property
     def _sinks(self) -> list[Sink]:
@@ -335,6 +344,8 @@ class QuantumTrainer:
         try:
             await advance(plan.steps(), site.executor, stop)
         finally:
+            if self._jobs is not None:
+                self._jobs.flush()
             self.watcher.end()
             model.load_vector(plan.state.vector)
             if isinstance(plan.estimator, Memory):
