@@ -132,6 +132,18 @@ def test_training_accuracy_is_of_the_rows_as_they_were_visited(small):
         assert len({e.train_accuracy for e in history}) == (3 if size == 20 else 1)
 
 
+def test_the_outputs_of_the_validation_rows_are_heard_after_every_epoch(small):
+    heard = []
+    trainer = Trainer(
+        small.objective, TrainingSettings(epochs=2, finish_iterations=2), small.backend, validated=heard.append
+    )
+    result = trainer.fit(small.train, small.validation)
+    labels = np.asarray(small.validation[1])
+    assert [np.mean(each.argmax(axis=1) == labels) for each in heard] == [
+        each.validation_accuracy for each in result.history
+    ]
+
+
 def test_training_accuracy_after_the_finish_is_that_of_the_final_parameters(small):
     result = small.fit(finish_iterations=7)
     assert result.history[-1].train_accuracy == share_right(small, result.parameters, small.train)

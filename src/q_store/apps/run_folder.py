@@ -5,6 +5,7 @@
     checkpoints/last.npz  what `--resume` continues from; written by the trainer
     model.npz          preprocessing, circuit, parameters and readout, in one file
     circuit.svg           the circuit, drawn
+    validated.json        while it trains: confusion matrix and some images of the validation part
     tested.json           confusion matrix, and some test images with their predictions
     confusion.png         learning_curve.png
     result.json           the figures of the summary; written last, so its presence says that the run is finished
@@ -33,6 +34,7 @@ PROGRAM = "program"
 """In the config: the name of the program whose training it is; absent for `q-store train`."""
 RUNS = Path("runs")
 """Where run folders go that are given no place."""
+VALIDATED = "validated.json"
 CIRCUIT, TESTED, CONFUSION, CURVE = "circuit.svg", "tested.json", "confusion.png", "learning_curve.png"
 
 PAUSES = (0.002, 0.01, 0.05)

@@ -28,21 +28,28 @@ def tested(data: Dataset, found: Evaluation, counts: NDArray[np.int64]) -> dict[
     """
     hits = np.packbits(found.truth == found.predicted)
     body: dict[str, Any] = {
-        "classes": list(data.class_names),
         "rows": len(found.truth),
         "right": base64.b64encode(hits.tobytes()).decode(),
     }
+    return body | drawn(data, data.test.x, found.truth, found.predicted, counts)
+
+
+def drawn(
+    data: Dataset, x: NDArray[Any], truth: NDArray[Any], predicted: NDArray[Any], counts: NDArray[np.int64]
+) -> dict[str, Any]:
+    """What is looked at of rows x[R]: `classes`, `counts`, and of images `shape` and the first `images`."""
+    body: dict[str, Any] = {"classes": list(data.class_names)}
     if len(counts) <= CLASSES:
         body["counts"] = counts.tolist()
     shape = data.image_shape
     if shape is None or shape[0] * shape[1] > LARGEST:
         return body
-    rows = data.test.x[:SHOWN]
+    rows = x[:SHOWN]
     levels = _levels(rows.reshape(len(rows), *shape))
     body["shape"] = [shape[0], shape[1]]
     body["images"] = [
-        {"truth": int(truth), "predicted": int(predicted), "pixels": base64.b64encode(pixels.tobytes()).decode()}
-        for truth, predicted, pixels in zip(found.truth, found.predicted, levels, strict=False)
+        {"truth": int(right), "predicted": int(guess), "pixels": base64.b64encode(pixels.tobytes()).decode()}
+        for right, guess, pixels in zip(truth, predicted, levels, strict=False)
     ]
     return body
 

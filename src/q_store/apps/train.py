@@ -308,6 +308,8 @@ def _check_data(config: dict[str, Any], parts: Assembly, folder: RunFolder) -> N
 
 
 def _fit(folder: RunFolder, parts: Assembly, console: Console, request: Request, sinks: Sequence[Sink]) -> None:
+    from q_store.apps.seen import Seen
+
     metrics = MetricsWriter(folder)
     with display(console, request.model) as shown:
         parts.model.fit(
@@ -316,6 +318,7 @@ def _fit(folder: RunFolder, parts: Assembly, console: Console, request: Request,
             sinks=[metrics, *shown, *sinks],
             checkpoint=folder.checkpoint,
             resume=True,
+            validated=Seen(folder.path, parts.data, parts.chosen["validation"]),
         )
     if parts.model.result is not None:
         metrics.complete(parts.model.result.history)

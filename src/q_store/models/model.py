@@ -194,6 +194,7 @@ class Model:
         sinks: Iterable[Sink] = (),
         checkpoint: str | Path | None = None,
         resume: bool = False,
+        validated: Callable[[Array], None] | None = None,
     ) -> Self:
         """Fit the preprocessing, then train circuit and readout; every call starts anew.
 
@@ -201,11 +202,10 @@ class Model:
             x: rows, or batches (x, y), which are read once, into memory.
             y: labels; None with batches.
             validation: (x, y) or batches; only watched, unless the settings stop early or keep the best.
-            seed: instead of that of the settings.
-            epochs: the same.
+            seed, epochs: instead of those of the settings.
             sinks: receive events, see `q_store.events`.
-            checkpoint: file for checkpoints; None for none.
-            resume: go on from the checkpoint, if it exists.
+            checkpoint: file for checkpoints; None for none. resume: go on from it, if it exists.
+            validated: hears the outputs [R, C] of the validation rows after every epoch.
 
         Raises:
             DataError, ShapeError: for rows or labels that cannot be used.
@@ -224,6 +224,7 @@ class Model:
             self.backend or default_backend(),
             sinks=sinks,
             checkpoints=None if checkpoint is None else CheckpointFile(checkpoint),
+            validated=validated,
         )
         result = trainer.fit((encoded.z, train), held_out, resume=resume)
         objective = trainer.objective

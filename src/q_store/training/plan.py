@@ -48,6 +48,7 @@ class Plan:
         tell: receives events.
         save: keeps a checkpoint and returns its path; None for no checkpoints.
         shot_rule: another one than `settings.shots` for every step.
+        validated: hears the outputs [R, C] of the validation rows after every epoch.
     """
 
     objective: Objective
@@ -59,6 +60,7 @@ class Plan:
     tell: events.Announcer
     save: Save | None = None
     shot_rule: ShotRule | None = None
+    validated: Callable[[Array], None] | None = None
     started: float = field(default_factory=time.perf_counter)
     earlier: float = 0.0
     optimiser: Optimiser = field(init=False)
@@ -109,17 +111,8 @@ class Plan:
         theta = self.objective.circuit.n_params
         steps = self.settings.epochs * self.steps_per_epoch
         held_out = self.validation.count if self.validation else 0
-        self.tell(
-            events.RunStarted(
-                theta,
-                self.objective.size - theta,
-                self.train.count,
-                held_out,
-                self.settings.epochs,
-                steps,
-                self.state.step,
-            )
-        )
+        sizes = theta, self.objective.size - theta, self.train.count, held_out
+        self.tell(events.RunStarted(*sizes, self.settings.epochs, steps, self.state.step))
 
     def _clock(self) -> float:
         self.state.seconds = self.earlier + time.perf_counter() - self.started
@@ -338,6 +331,8 @@ class Plan:
         self.state.shots += circuits * (settings.shots or 0)
         loss, _ = objective.loss.value_and_gradient(outputs, rows.targets)
         self._require_finite(loss, 0.0)
+        if self.validated is not None:
+            self.validated(outputs)
         return loss, objective.loss.accuracy(outputs, rows.targets)
 
     def _compare(self, record: events.EpochDone) -> None:

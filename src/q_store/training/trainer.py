@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -42,6 +42,7 @@ class Trainer:
         sinks: receive events; see `q_store.events`.
         checkpoints: where to keep checkpoints; None for nowhere.
         estimator: another gradient estimator than the settings describe.
+        validated: hears the outputs [R, C] of the validation rows after every epoch.
 
     Raises:
         ConfigError: when options contradict the objective. CapabilityError: when the executor cannot supply the metric.
@@ -56,6 +57,7 @@ class Trainer:
         sinks: Iterable[Sink] = (),
         checkpoints: CheckpointFile | None = None,
         estimator: GradientEstimator | None = None,
+        validated: Callable[[npt.NDArray[Any]], None] | None = None,
     ) -> None:
         self.objective = prepared(objective, settings)
         self.settings = settings
@@ -63,6 +65,7 @@ class Trainer:
         self._sinks = tuple(sinks)
         self._checkpoints = checkpoints
         self._estimator = estimator or make(settings)
+        self._validated = validated
         self._check_options()
 
     def fit(
@@ -116,7 +119,7 @@ class Trainer:
             begin = rule.start(len(vector), resting=Forms(self.objective, self.settings).changing)
             state = TrainingState(vector, begin)
         parts = self.objective, self.settings, self._estimator, rows, held_out, state, Announcer(self._sinks), save
-        return Plan(*parts, self._shot_rule())
+        return Plan(*parts, self._shot_rule(), self._validated)
 
     def _shot_rule(self) -> ShotRule:
         capabilities = getattr(self.executor, "capabilities", None)

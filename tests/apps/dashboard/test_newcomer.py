@@ -31,6 +31,7 @@ def test_the_end_is_said_and_the_last_state_stays(opened, dashboard, data_file, 
                 server, url = dashboard(out)
             page = opened(url)
             page.wait_for_selector(".card[data-id=accuracy] canvas")
+            says(page, "#h-confusion", "Confusion on the validation part, as it is now")
             says(page, "#status", "running")
             os.kill(
                 server.pid if how == "the dashboard ends" else process.pid,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from q_store.apps.control import asked
-from q_store.apps.run_folder import CIRCUIT, CONFIG, RESULT, TESTED, at_work
+from q_store.apps.run_folder import CIRCUIT, CONFIG, RESULT, TESTED, VALIDATED, at_work
 
 ASKED = (
     "model", "seed", "epochs", "rows", "batch_size", "shots", "finish", "recipe", "backend", "target", "gateset",
@@ -27,12 +27,15 @@ class Facts:
         self._config: dict[str, Any] = {}
         self._result: dict[str, Any] = {}
         self._tested: dict[str, Any] = {}
+        self._validated: dict[str, Any] = {}
 
     def look(self) -> dict[str, Any]:
         """The sections `run`, `result` and `tested`."""
         self._config = self._changed(CONFIG) or self._config
         self._result = self._changed(RESULT) or self._result
         self._tested = self._changed(TESTED) or self._tested
+        if not self._tested:
+            self._validated = self._changed(VALIDATED) or self._validated
         request = self._config.get("request")
         request = request if isinstance(request, dict) else {}
         run = {name: request[name] for name in ASKED if isinstance(request.get(name), str | int | float)}
@@ -55,7 +58,7 @@ class Facts:
                 "circuit": (self._folder / CIRCUIT).is_file(),
             },
             "result": found,
-            "tested": self._tested,
+            "tested": self._tested or self._validated,
         }
 
     def _changed(self, name: str) -> dict[str, Any]:

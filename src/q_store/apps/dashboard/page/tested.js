@@ -1,9 +1,12 @@
-// What the trained model says of the test part: the confusion matrix, and images with their predictions.
+// What the model says of the test part, while it trains of the validation part: confusion matrix, images with predictions.
 import { element, fill } from "./panels.js";
 
 const byId = (id) => document.getElementById(id);
 
-export function tested({ classes, counts, shape, images }) {
+export function tested({ part, classes, counts, shape, images }) {
+  const now = part === "validation" ? "validation" : "test";
+  byId("h-confusion").textContent = `Confusion on the ${now} part${part ? ", as it is now" : ""}`;
+  byId("h-images").textContent = `The first ${now} images${part ? ", as it is now" : ""}`;
   byId("s-confusion").hidden = !counts;
   byId("s-images").hidden = !images;
   if (counts) matrix(classes, counts);
