@@ -44,6 +44,8 @@ def methods():
     yield {"finish_iterations": 2}
     yield {"gradient": "parameter_shift", "finish_iterations": 2}
     yield {"gradient": "parameter_shift", "shots": 8, "shot_schedule": "variance", "min_shots": 2}
+    yield {"gradient": "spsa", "metric": "spsa", "shots": 8, "blocking": True}
+    yield {"gradient": "spsa", "blocking": True, "allowed_increase": 0.1}
     yield {"gradient": "spsa", "shots": 8, "spsa_pairs": 2, "spsa_rows": 3, "common_samples": True}
 
 

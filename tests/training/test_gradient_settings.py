@@ -36,6 +36,7 @@ ACTING = [
     (NATURAL, {**NATURAL, "metric_regularization": 0.5}),
     ({**SAMPLED, "metric": "spsa"}, {**SAMPLED, "metric": "spsa", "metric_rows": None}),
     ({**SAMPLED, "metric": "spsa"}, {**SAMPLED, "metric": "spsa", "metric_regularization": 0.5}),
+    (SAMPLED, {**SAMPLED, "blocking": True, "allowed_increase": 0.0}),
     (SAMPLED, {**SAMPLED, "seed": 3}),
     ({"gradient": "spsa"}, {"gradient": "spsa", "seed": 3}),
 ]

@@ -42,6 +42,7 @@ from q_store.events.training import (
     RunStarted,
     RunStopped,
     StageStarted,
+    StepBlocked,
     StepDone,
 )
 
@@ -83,6 +84,7 @@ __all__ = [
     "RunStopped",
     "Sink",
     "StageStarted",
+    "StepBlocked",
     "StepDone",
     "moment",
 ]

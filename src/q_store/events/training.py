@@ -64,6 +64,21 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class StepBlocked:
+    """A step was taken back, see `training.blocking`; told after its `StepDone`.
+
+    Attributes:
+        step: its number. before, after: losses of its rows where it began and where it led to.
+        allowed: increase that would have passed.
+    """
+
+    step: int
+    before: float
+    after: float
+    allowed: float
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitChosen:
     """The circuit that the coming epochs train, where a schedule or pruning chooses it; told when it changes.
 
@@ -185,6 +200,7 @@ TrainingEvent = (
     RunStarted
     | StageStarted
     | StepDone
+    | StepBlocked
     | CircuitChosen
     | EpochDone
     | CheckpointSaved

@@ -75,6 +75,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "PoolResumed": lambda v: f"a backend is back after {v['seconds']:.1f} s",
     "PoolBought": lambda v: f"{v['circuits']:,} circuits of {v['member']} bought again: {v['reason']}",
     "CircuitChosen": _layers,
+    "StepBlocked": lambda v: f"step {v['step']} taken back: its loss went from {v['before']:.4g} to {v['after']:.4g}",
     "EarlyStopped": lambda v: f"stopped early: the best {v['monitor']} was in epoch {v['best_epoch']}",
     "RunHeld": lambda _: "somebody asked the run to wait",
     "RunReleased": lambda v: f"the run goes on after waiting for {v['seconds']:.1f} s",

@@ -39,4 +39,5 @@ def validations(settings: TrainingSettings, circuit: Circuit) -> int:
 def _step(settings: TrainingSettings, circuit: Circuit, rows: int, bases: int) -> int:
     if settings.optimiser == ROTOSOLVE:
         return round(rows * average_nodes(circuit) * bases)
-    return gradients.circuits(settings, circuit, rows, bases)
+    judged = 2 * rows * bases if settings.blocking else 0
+    return judged + gradients.circuits(settings, circuit, rows, bases)

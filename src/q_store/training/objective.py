@@ -164,6 +164,11 @@ class Objective:
             accuracy = None if accuracy is None or some.accuracy is None else accuracy + share * some.accuracy
         return Evaluation(loss, gradient, _NONE, None, circuits, 0, accuracy=accuracy)
 
+    def loss_of(self, values: Array, weights: Reals, targets: Array | None) -> float:
+        """The loss of measured values[R, M] with these weights of the readout, penalty included."""
+        loss, _ = self.loss.value_and_gradient(self.readout.outputs(values, weights), targets)
+        return loss + 0.5 * self.penalty * float(weights @ weights)
+
     def outputs(
         self, vector: Reals, data: Array | None, shots: int | None = None, seed: int = 0, chunk: int = 16384
     ) -> Steps[Array]:

@@ -21,6 +21,7 @@ from q_store.circuits.metrics import Metrics
 from q_store.errors import ConfigError
 from q_store.gradients.estimator import GradientEstimator, Memory
 from q_store.jobs import Steps
+from q_store.training.blocking import Standing
 from q_store.training.depth import Form, Forms
 from q_store.training.finish import lbfgs
 from q_store.training.objective import Evaluation, Objective
@@ -144,7 +145,10 @@ class Plan:
                 data, targets = self.train.take(order[number * size : (number + 1) * size])
             shots = self._shots()
             evaluation = yield from self._evaluate(data, targets, shots)
+            standing = Standing.of(state) if self.settings.blocking else None
             self._apply(evaluation, 1 if data is None else len(data), shots)
+            if standing is not None:
+                yield from standing.judge(self, data, targets, shots)
             if every and state.step % every == 0 and number + 1 < steps:
                 self._keep()
         yield from self._close_epoch()

@@ -55,6 +55,8 @@ class TrainingSettings(BaseModel):
             gradient. metric_rows: rows of a batch that it is the average of; None for all.
         metric_regularization: added to its diagonal. metric_cache: metrics kept for when circuit, parameters and data
             are the same again.
+        blocking: take a step back that makes the loss of its rows worse, at two circuits a row more.
+        allowed_increase: by how much it may be worse; None for twice the standard deviation of the last five losses.
         chunk: rows a job where the whole set is evaluated (finish, validation); bounds the memory.
         checkpoint_epochs: epochs between checkpoints. checkpoint_steps: steps between further checkpoints; None for
             none.
@@ -101,6 +103,8 @@ class TrainingSettings(BaseModel):
     metric_rows: int | None = Field(4, ge=1)
     metric_regularization: float = Field(0.01, ge=0)
     metric_cache: int = Field(100, ge=0)
+    blocking: bool = False
+    allowed_increase: float | None = Field(None, ge=0)
     chunk: int = Field(16384, ge=1)
     checkpoint_epochs: int = Field(1, ge=1)
     checkpoint_steps: int | None = Field(None, ge=1)
@@ -129,7 +133,7 @@ class TrainingSettings(BaseModel):
                 msg = f"expected a known {what}, got {name!r}{suggestion(name, known)}"
                 raise ConfigError(msg)
         if self.optimiser == "rotosolve":
-            _refuse(self, "optimiser='rotosolve', which uses no gradient", ("gradient", "metric"))
+            _refuse(self, "optimiser='rotosolve', which uses no gradient", ("gradient", "metric", "blocking"))
         elif self.shots is not None and self.gradient == "adjoint":
             msg = (
                 f"expected shots=None with gradient='adjoint', got {self.shots};"
@@ -139,6 +143,8 @@ class TrainingSettings(BaseModel):
         if self.shots is not None and self.finish_iterations:
             msg = f"expected finish_iterations=0 with shots, got {self.finish_iterations}; L-BFGS needs exact values"
             raise ConfigError(msg)
+        if not self.blocking:
+            _refuse(self, "blocking=False", ("allowed_increase",))
         self._check_gradient()
         adaptive.check(self)
 
