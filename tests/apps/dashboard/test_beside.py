@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,33 @@ def test_page_lives_as_long_as_the_training(tmp_path, data_file, end):
     while answers(url) is not None:
         assert time.monotonic() < limit, "the page outlived its training"
         time.sleep(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are found by /proc here")
+def test_training_goes_on_when_the_page_dies(tmp_path, data_file):
+    with begun(tmp_path / "run", data_file) as process:
+        try:
+            process.stdout.readline()
+            while "loss" not in (line := process.stdout.readline()):
+                assert line, "the training ended"
+            (page,) = [each for each in Path("/proc").glob("[0-9]*/cmdline") if _is_page(each, process.pid)]
+            os.kill(int(page.parent.name), signal.SIGKILL)
+            for _ in range(20):
+                assert "loss" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+
+
+def _is_page(cmdline, parent):
+    """Whether a process is the page beside that training."""
+    try:
+        status = (cmdline.parent / "status").read_text()
+        return f"\nPPid:\t{parent}\n" in status and b"q_store.apps.dashboard" in cmdline.read_bytes()
+    except OSError:
+        return False
 
 
 def test_taken_port_is_said_before_anything_is_trained(tmp_path, data_file, capsys):
