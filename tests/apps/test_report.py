@@ -459,3 +459,11 @@ def test_a_training_far_away_has_the_curve_too(run, q_store):
     change(run / "config.json", request={**config["request"], "backend": "ionq"})
     assert q_store("report", run).code == 0
     assert "a look: last" in (run / "report-charts" / "circuits.svg").read_text(encoding="utf-8")
+
+
+def test_an_odd_digest_is_no_data_to_compare_on(run, other, q_store):
+    config = json.loads((other / "config.json").read_text())
+    change(other / "config.json", resolved={**config["resolved"], "data_sha256": [1]})
+    answer = q_store("compare", run, other, "--json")
+    assert answer.code == 0
+    assert answer.json[1]["difference"] is None

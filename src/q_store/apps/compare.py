@@ -154,7 +154,7 @@ def _figures(run: Reading) -> dict[str, Any]:
         "finished": run.done,
         "model": run.request.get("model"),
         "seed": run.request.get("seed"),
-        "data_sha256": run.resolved.get("data_sha256"),
+        "data_sha256": _text(run.resolved.get("data_sha256")),
         "test_accuracy": float(result["accuracy"]["test"]) if result else None,
         "test_interval": _ends(result["test_interval"]) if result else None,
         "remote_accuracy": None if remote is None else float(remote["test_accuracy"]),
@@ -176,6 +176,10 @@ def _simulated(recipe: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return (
         None if recipe is None else {"circuits": sum(recipe["circuits"].values()), "shots_total": recipe["shots_total"]}
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _ends(interval: Sequence[float]) -> list[float]:
