@@ -3,6 +3,7 @@
     make screenshots        or: python tools/screenshots.py [--out FOLDER]
 
 - dashboard-light.png: a live training on three emulated backends, one of which dies under it
+- dashboard-recipe.png: the upper part of the page of a recipe, while it buys circuits
 - dashboard-dark.png, dashboard-phone.png: a finished training on the bundled images
 
 Needs Playwright and Chromium, as the browser tests do. Look at every picture before it is committed.
@@ -44,6 +45,8 @@ GONE = """name => {
   return row && !/^(working|on trial)/.test(row.cells[1].textContent);
 }"""
 STEP = "least => Number(document.querySelector('#figures dd')?.firstChild.data.replaceAll(',', '')) >= least"
+LOOKED = """least => Number(document.querySelector('.card[data-id=looks] .plot').ariaLabel
+  .match(/at ([\\d,]+) circuits/)[1].replaceAll(',', '')) >= least"""
 
 
 def main() -> int:
@@ -53,6 +56,7 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     with browser() as chromium, tempfile.TemporaryDirectory() as folder:
         live(chromium, Path(folder), out)
+        recipe(chromium, Path(folder), out)
         finished(chromium, Path(folder), out)
     return 0
 
@@ -83,6 +87,28 @@ def live(chromium: Browser, place: Path, out: Path) -> None:
                     page.wait_for_function(GONE, arg=DYING)
                     page.wait_for_timeout(8_000)
                     taken(page, out / "dashboard-light.png")
+            finally:
+                training.kill()
+
+
+def recipe(chromium: Browser, place: Path, out: Path) -> None:
+    """A recipe with noise, a few looks on its way."""
+    with Emulator(rtt=0.05, circuit_seconds=0.05, seed=1) as service:
+        run = place / "ring-regress"
+        words = ["train", "ring", "--recipe", "regress", "--accuracy", "0.7", "--circuits", "300", "--shots", "200"]
+        words += ["--backend", "ionq", "--url", service.url, "--noise", "aria-1", "--budget", "1000circuits"]
+        command = [*Q_STORE, *words, "--store", "recipe.db", "--out", str(run), "--no-control"]
+        environment = {**os.environ, "IONQ_API_KEY": "x"}
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=place, stdout=quiet, stderr=quiet, env=environment) as training:
+            try:
+                while not (run / "events.jsonl").is_file():
+                    if training.poll() is not None:
+                        raise SystemExit("expected a recipe on an emulator, got one that ended")
+                with shown(run) as url:
+                    page = opened(chromium, url, "light", 1280, "looks")
+                    page.wait_for_function(LOOKED, arg=150)
+                    taken(page, out / "dashboard-recipe.png", whole=False)
             finally:
                 training.kill()
 
@@ -128,16 +154,16 @@ def shown(run: Path) -> Iterator[str]:
             process.terminate()
 
 
-def opened(chromium: Browser, url: str, scheme: Scheme, width: int) -> Page:
+def opened(chromium: Browser, url: str, scheme: Scheme, width: int, chart: str = "loss") -> Page:
     page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 844})
     page.set_default_timeout(LONG)
     page.goto(url)
-    page.wait_for_selector(".card[data-id=loss] canvas")
+    page.wait_for_selector(f".card[data-id={chart}] canvas")
     return page
 
 
-def taken(page: Page, path: Path) -> None:
-    page.screenshot(path=path, full_page=True)
+def taken(page: Page, path: Path, *, whole: bool = True) -> None:
+    page.screenshot(path=path, full_page=whole)
     page.close()
     print(path)
 

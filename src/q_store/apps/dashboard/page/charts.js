@@ -13,7 +13,7 @@ const SPECS = [
   { id: "looks", title: "Accuracy by circuits", percent: true, across: "circuits of training", own: true, lines: [
     { from: "looks", name: "held_out", title: "held-out rows", colour: "--c3" },
     { from: "looks", name: "bought", title: "bought rows", colour: "--c2" },
-    { from: "looks", name: "sure", title: "what of that is sure", colour: "--c4", dash: [6, 3] }] },
+    { from: "looks", name: "sure", title: "what that counts as", colour: "--c4", dash: [6, 3] }] },
   { id: "gradient", title: "Gradient norm", lines: [
     { from: "steps", name: "gradient_norm", title: "norm", colour: "--c1", band: "gradient_error" }] },
   { id: "rate", title: "Learning rate", lines: [

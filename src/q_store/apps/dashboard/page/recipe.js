@@ -38,7 +38,7 @@ export function recipeFigures(recipe, p, spent, loss, alive) {
   return rows;
 }
 
-const rowsOf = (look) => (look.on === "bought" ? `of ${short(look.rows)} bought rows; ${percent(look.sure)} of it is sure` : `of ${short(look.rows)} held-out rows`);
+const rowsOf = (look) => (look.on === "bought" ? `of ${short(look.rows)} bought rows; counts as ${percent(look.sure)}` : `of ${short(look.rows)} held-out rows`);
 
 function where(recipe, p) {
   if (p.stage === "epochs") return p.epochs ? `epoch ${short(p.epoch ?? 1)} of ${short(p.epochs)}` : "";
