@@ -118,3 +118,16 @@ def test_a_live_run_through_a_slow_link_stays_live(opened, dashboard, data_file,
 
 def last_step(out):
     return next(each.values["step"] for each in reversed(History(out).read()) if each.kind == "StepDone")
+
+
+@pytest.mark.parametrize("tested", ['{"classes": 5, "counts": "x"}', "[]", '{"images": [{}], "classes": []}', "broken"])
+def test_damaged_files_are_said_and_the_rest_is_shown(opened, dashboard, run, tested):
+    (run / "tested.json").write_text(tested)
+    (run / "result.json").write_text('{"accuracy": {"test": 0.5}, "test_interval": 7}')
+    with (run / "events.jsonl").open("a") as file:
+        file.write("broken\n" * 3)
+    page = opened(dashboard(run)[1])
+    page.wait_for_selector(".card[data-id=loss] canvas")
+    says(page, "#trouble", "3 damaged or unknown events were left out")
+    says(page, "#trouble", "cannot be shown: figures" + (", confusion and images" if tested.startswith("{") else ""))
+    page.wait_for_selector(".card[data-id=accuracy] canvas")

@@ -70,20 +70,25 @@ function show() {
   byId("over").hidden = !over;
   byId("over").textContent = over ? `${over.training ? "The training is over" : "The dashboard was ended"}; this page stays as it was. ` +
     `It is shown again by: q-store dashboard RUN, with the folder of ${run.name}` : "";
-  head(run, progress);
-  figures(progress, result);
-  log(decisions);
-  members(known.members);
-  lanes.draw(known.members, run.alive === false || over ? progress.time : Date.now() / 1000 + ahead);
-  split(known.split);
-  tested(known.tested);
+  const broken = [];
+  const part = (name, show) => { try { show(); } catch { broken.push(name); } };
+  part("state", () => head(run, progress));
+  part("figures", () => figures(progress, result));
+  part("decisions", () => log(decisions));
+  part("backends", () => members(known.members));
+  part("backends in time", () => lanes.draw(known.members, run.alive === false || over ? progress.time : Date.now() / 1000 + ahead));
+  part("time", () => split(known.split));
+  part("confusion and images", () => tested(known.tested));
   byId("s-circuit").hidden = !run.circuit;
   if (run.circuit && !byId("circuit").src) byId("circuit").src = "circuit.svg";
-  spend(known.spend, known.recipe.name ? { steps: 1, step: done(known.recipe, { stage: "" }) } : progress, known.proofs, run);
-  draw(known.curves);
+  part("cost", () => spend(known.spend, known.recipe.name ? { steps: 1, step: done(known.recipe, { stage: "" }) } : progress, known.proofs, run));
+  part("curves", () => draw(known.curves));
   const why = run.alive !== false && progress.status === "paused" ? progress.reason : "";
-  byId("trouble").hidden = !trouble.text && !why && !trouble.damaged;
-  byId("trouble").textContent = trouble.text || why || (trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "");
+  const said = [trouble.text || why,
+    trouble.damaged ? `${short(trouble.damaged)} damaged or unknown events were left out.` : "",
+    broken.length ? `What the folder of the run says is damaged, so this cannot be shown: ${broken.join(", ")}.` : ""].filter(Boolean);
+  byId("trouble").hidden = !said.length;
+  byId("trouble").textContent = said.join(" ");
 }
 
 function standing(run, progress) {
