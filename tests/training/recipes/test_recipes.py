@@ -12,7 +12,7 @@ from pool.pools import Site, opened, run_virtual
 from recipe_tasks import FEW, OBJECTIVE, SETTINGS, here, rows, task
 
 from q_store.backends.local import LocalBackend
-from q_store.circuits import Observables, encoders, z
+from q_store.circuits import Observables, PauliSum, encoders, z
 from q_store.circuits.templates import hardware_efficient
 from q_store.errors import CapabilityError, ConfigError
 from q_store.jobs import Capabilities, Output
@@ -152,6 +152,39 @@ def test_calibrate_looks_at_rows_that_its_training_has_not_seen():
     assert sorted(order) == list(range(68))
     assert sorted(labels[order[:unseen]]) == [0] * 12 + [1]
     assert kept_out(task(), 40)[1] == 0
+
+
+@pytest.mark.parametrize("name", [*FEW, "refine regress"])
+@pytest.mark.parametrize("measured", ["two bases", "no parameters"])
+def test_what_is_planned_is_bought_with_other_circuits_too(name, measured):
+    """Several measured bases, angles in place of amplitudes, a circuit that only a readout is trained on."""
+    circuit = encoders.angle(2) if measured == "no parameters" else encoders.angle(2) + hardware_efficient(2, 1)
+    both = Observables.of(z(0), PauliSum.of((1.0, "X", (0,))))
+    objective = Objective(circuit, both, LinearReadout(2, 2), CrossEntropy())
+    rng = np.random.default_rng(2)
+    parts = [Rows.of(rng.normal(size=(count, 2)), np.arange(count) % 2, objective) for count in (60, 15)]
+    recipe = Refine(Regress(count=30), count=100, looks=2) if name == "refine regress" else FEW[name][0]
+    given = Task(objective, *parts, settings=SETTINGS, shots=20)
+    pool = Counting()
+    found = drive_sites(recipe.plan(given), Sites(pool=pool, local=LocalBackend()))
+    assert found.spent.training == recipe.training(given) or found.recipe == "refine"  # shifts are at most so many
+    assert found.spent.training <= recipe.training(given)
+    assert found.spent.validation == recipe.validation(given)
+    assert (found.spent.circuits, found.spent.shots) == (pool.circuits, pool.shots)
+
+
+class Counting:
+    """The local engine, with its own account."""
+
+    def __init__(self):
+        self.backend = LocalBackend()
+        self.capabilities = self.backend.capabilities
+        self.circuits = self.shots = 0
+
+    def run(self, job):
+        circuits = job.rows * len(job.measured.groups())
+        self.circuits, self.shots = self.circuits + circuits, self.shots + circuits * job.shots
+        return self.backend.run(job)
 
 
 def test_an_accuracy_counts_at_the_second_of_two_successive_looks():

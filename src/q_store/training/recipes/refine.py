@@ -23,6 +23,7 @@ from q_store.training.finish import minimise
 from q_store.training.objective import Objective
 from q_store.training.optimisers import Adam
 from q_store.training.recipes.book import REFINING, Book, inside
+from q_store.training.recipes.regress import Regress
 from q_store.training.recipes.spsa import WHERE, batch, looks, step_seed
 from q_store.training.recipes.task import VALIDATION, Array, Reals, Recipe, RecipeResult, Task
 from q_store.training.schedules import cosine
@@ -67,8 +68,12 @@ class Refine:
         """Most circuits of a step: two sides, or each row itself and the shifts of one parameter."""
         rules = shift_rules(task.objective.circuit)
         used = np.flatnonzero(rules.touches.any(axis=0))
-        shifts = 1 if self.method == "spsa" else max(rules.only(np.array([k])).size for k in used)
-        return (1 + shifts) * min(self.batch, task.train.count) * task.bases
+        shifts = 1 if self.method == "spsa" else max((rules.only(np.array([k])).size for k in used), default=0)
+        return (1 + shifts) * min(self.batch, task.train.count) * self._bases(task)
+
+    def _bases(self, task: Task) -> int:
+        """A regression measures probabilities, whatever the task measures."""
+        return 1 if isinstance(self.base, Regress) else task.bases
 
     def begun(self, task: Task) -> int:
         """Circuits of the base."""
@@ -85,7 +90,7 @@ class Refine:
     def validation(self, task: Task) -> int:
         """Of the base and of all looks."""
         base = 0 if self.base is None else self.base.validation(replace(task, circuits=None, accuracy=None))
-        return base + min(self.looks, self._steps(task)) * task.evaluation
+        return base + min(self.looks, self._steps(task)) * task.held_out.count * self._bases(task)
 
     def least(self, task: Task) -> int:
         """The base, and one step."""
