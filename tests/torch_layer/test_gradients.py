@@ -283,3 +283,13 @@ def test_marginals_and_sums_over_several_bases():
     data = inputs(layer.circuit, 3)
     assert layer(data).shape == (3, 6)
     assert (layer.circuits_used, layer.shots_used) == (2 * 3, 2 * 3 * 10)  # two bases
+
+
+def test_parameters_may_be_given_from_outside():
+    layer = Layer(encoders.angle(2) + templates.hardware_efficient(2, 1)).double()
+    x, given = torch.tensor([[0.3, -0.8]], dtype=torch.float64), torch.full_like(layer.theta, 0.4, requires_grad=True)
+    torch.func.functional_call(layer, {"theta": given}, (x,)).sum().backward()
+    with torch.no_grad():
+        layer.theta.fill_(0.4)
+    layer(x).sum().backward()
+    torch.testing.assert_close(given.grad, layer.theta.grad)
