@@ -30,6 +30,7 @@ NAMES = [
     "model.npz",
     "result.json",
     "tested.json",
+    "validated.json",
 ]
 
 
