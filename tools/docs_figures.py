@@ -333,6 +333,7 @@ SECTIONS: dict[str, Callable[[Path], str]] = {
     "adaptive-depth": docs_adaptive.adaptive_depth,
     "adaptive-shots": docs_adaptive.adaptive_shots,
     "adaptive-spsa": docs_adaptive.adaptive_spsa,
+    "adaptive-losses": docs_adaptive.adaptive_losses,
     "watching": docs_watching.watching,
 }
 
