@@ -132,7 +132,7 @@ class Study:
 
     def __init__(self, name: str | None = None) -> None:
         self.data = data(name)
-        self.definition = zoo.definition("ring")
+        self.definition = zoo.definition("ring").fitting(self.data.train.x)
         self.map = self.definition.features.fit(self.data.train.x)
         observables = self.definition.observables
         self.objective = Objective(
