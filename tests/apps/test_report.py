@@ -233,9 +233,10 @@ def test_a_run_without_events_shows_its_epochs(run, q_store):
     assert {"loss.svg", "validation.svg"} <= {file.name for file in (run / "report-charts").iterdir()}
 
 
-def test_a_damaged_line_is_counted(run, q_store):
+@pytest.mark.parametrize("line", ["{]", json.dumps({"n": 99, "t": 10**400, "kind": "RunHeld", "values": {}})])
+def test_a_damaged_line_is_counted(run, q_store, line):
     with (run / "events.jsonl").open("a") as file:
-        file.write("{]\n")
+        file.write(f"{line}\n")
     assert "1 lines of events.jsonl could not be read" in q_store("report", run).out
 
 
@@ -254,11 +255,19 @@ def test_a_damaged_model_is_said_and_the_rest_is_shown(run, q_store):
     assert "classical control" in told
 
 
+def alien(path):
+    """A choice of a recipe that expects something, and does not say of how many circuits."""
+    values = {"recipe": "spsa", "asked": "auto", "reason": "", "expected": 0.5}
+    line = json.dumps({"n": 10_000, "t": 1.8e9, "kind": "RecipeChosen", "values": values})
+    path.write_text(f"{path.read_text()}{line}\n")
+
+
 BAD = {
     "no run": (shutil.rmtree, "nothing there"),
     "no config": (lambda run: (run / "config.json").unlink(), "without it"),
     "another version": (lambda run: change(run / "config.json", format=2), "expected format 1, got 2"),
     "events of another": (lambda run: (run / "events.jsonl").write_text('{"format": 9}\n'), "events of format 1"),
+    "odd events": (lambda run: alien(run / "events.jsonl"), "do not go together"),
     "damaged config": (lambda run: (run / "config.json").write_text("{"), "expected a readable JSON object"),
     "odd config": (lambda run: change(run / "config.json", request=[1]), "'request' to be a JSON object"),
     "damaged result": (lambda run: (run / "result.json").write_text("[]"), "expected a JSON object, got list"),
@@ -467,3 +476,14 @@ def test_an_odd_digest_is_no_data_to_compare_on(run, other, q_store):
     answer = q_store("compare", run, other, "--json")
     assert answer.code == 0
     assert answer.json[1]["difference"] is None
+
+
+@pytest.mark.parametrize("name", ["circuits", "accuracy"])
+@pytest.mark.parametrize("value", [10**400, "x", None, float("nan"), float("-inf")])
+def test_a_look_that_is_no_number_is_left_out(recipe, q_store, name, value):
+    folder = recipe("metrics")
+    epoch, first, *rest = (folder / "metrics.jsonl").read_text().splitlines()
+    odd = json.dumps({**json.loads(first), name: value})
+    (folder / "metrics.jsonl").write_text("\n".join([epoch, odd, *rest]) + "\n")
+    assert read(folder).looks == {"held_out": LOOKS[1:]}
+    assert q_store("report", folder).code == 0

@@ -18,7 +18,7 @@ from q_store.apps.again import address
 from q_store.apps.pages import save
 from q_store.apps.pictures import HELD_OUT, by_circuits, percent
 from q_store.apps.progress import clock_time, plain
-from q_store.apps.reading import WRONG, Reading, distorted, read
+from q_store.apps.reading import WRONG, Reading, distorted, figure, read
 from q_store.apps.request import FASHION
 from q_store.apps.tested import hits
 from q_store.apps.underway import underway
@@ -287,9 +287,9 @@ def _pictures(readings: Sequence[Reading], names: Sequence[str], rows: Sequence[
 
 
 def _curve(name: str, run: Reading) -> Series:
-    shares = [row.get("validation_accuracy") for row in run.epochs]
-    points = [(k, 100 * y if isinstance(y, int | float) else None) for k, y in enumerate(shares, 1)]
-    return Series(name, points)
+    return Series(
+        name, percent([(float(k), figure(row.get("validation_accuracy"))) for k, row in enumerate(run.epochs, 1)])
+    )
 
 
 def _bought(name: str, run: Reading) -> Series:

@@ -44,6 +44,8 @@ FORMAT = 1
 EVENTS = "events.jsonl"
 EPOCHS, FINISH = "epochs", "finish"
 """Stages of a training; those of recipes have other names."""
+LATEST = 1e11
+"""Seconds since 1970 that a time is before."""
 _MARK = 1024
 """Of every so many entries a reader remembers where it begins."""
 
@@ -349,7 +351,9 @@ def _object(line: bytes) -> dict[str, Any] | None:
 def _entry(line: bytes) -> Entry | None:
     """The entry of a line; None for one that is damaged or unknown."""
     match _object(line):
-        case {"n": int(number), "t": int(at) | float(at), "kind": str(kind), "values": dict(values)}:
+        case {"n": int(number), "t": int(at) | float(at), "kind": str(kind), "values": dict(values)} if (
+            0 <= at < LATEST
+        ):
             types = _TYPES.get(kind)
         case _:
             return None

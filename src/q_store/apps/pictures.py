@@ -8,7 +8,7 @@ from typing import Any
 from q_store.apps.dashboard.curve import Curve
 from q_store.apps.place import HERE
 from q_store.apps.plots import READABLE_CLASSES
-from q_store.apps.reading import Points, Reading, points
+from q_store.apps.reading import Points, Reading, figure, points
 from q_store.circuits.circuit import Circuit
 from q_store.drawing.charts import Series, grid, intervals, lines, stacks
 from q_store.errors import ConfigError
@@ -98,12 +98,8 @@ def _epochs(run: Reading, name: str) -> Points:
         return points(run.view.epochs, name)
     curve = Curve({name: "mean"})
     for k, row in enumerate(run.epochs, 1):
-        curve.add(k, [_share(row.get(name))])
+        curve.add(k, [figure(row.get(name))])
     return points(curve, name)
-
-
-def _share(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
 
 
 def percent(found: Points) -> Points:

@@ -17,6 +17,7 @@ from q_store.apps.request import data_title
 from q_store.apps.result import DETAILS
 from q_store.apps.run_folder import CONFIG, PROGRAM, RESULT, TESTED, RunFolder
 from q_store.apps.shelf import folder_of
+from q_store.drawing.charts import LARGEST
 from q_store.errors import RunError
 from q_store.events import Looked, RecipeStarted
 from q_store.ledger import Ledger, ledger
@@ -135,15 +136,22 @@ def read(run: Path, store: Path | None = None) -> Reading:
     entries, rows = history.read(), folder.metrics()
     looks = [row for row in rows if LOOK in row]
     view = View()
-    for entry in entries:
-        view.take(entry)
+    try:
+        for entry in entries:
+            view.take(entry)
+        times = ledger(entries) if entries else None
+    except WRONG as error:
+        raise RunError(
+            f"{folder.path / EVENTS}: expected the events of a run, got some that do not go together ({error!r}); "
+            "restore the file, or remove it: then curves come from the metrics"
+        ) from error
     found = Reading(
         folder,
         config,
         result,
         [row for row in rows if LOOK not in row],
         view,
-        ledger(entries) if entries else None,
+        times,
         entries[0].time if entries else None,
         entries[-1].time if entries else None,
         _looks(entries) or _by_circuits(looks or rows),
@@ -180,10 +188,15 @@ def _by_circuits(rows: Iterable[Mapping[str, Any]]) -> dict[str, Points]:
     curves: dict[str, Curve] = {}
     for row in rows:
         circuits, accuracy = row.get("circuits"), row.get("accuracy", row.get("validation_accuracy"))
-        if isinstance(circuits, int) and isinstance(accuracy, int | float):
-            curve = curves.setdefault(str(row.get("on", "")), Curve({"accuracy": "last"}))
-            curve.add(float(circuits), [float(accuracy)])
+        x, y = figure(circuits), figure(accuracy)
+        if x is not None and y is not None:
+            curves.setdefault(str(row.get("on", "")), Curve({"accuracy": "last"})).add(x, [y])
     return {on: points(curve) for on, curve in curves.items()}
+
+
+def figure(value: Any) -> float | None:
+    """A number that can be drawn; None for anything else."""
+    return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
 def points(curve: Curve, name: str = "accuracy") -> Points:
