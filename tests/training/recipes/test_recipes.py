@@ -187,6 +187,20 @@ class Counting:
         return self.backend.run(job)
 
 
+@pytest.mark.parametrize(("rate", "seen"), [(0.1, 0), (1e-6, None)])
+def test_exact_training_has_one_look_at_an_accuracy(rate, seen):
+    settings = SETTINGS.replaced(finish_iterations=0, learning_rate=rate, readout_learning_rate=rate)
+    given = task(accuracy=0.9, settings=settings)
+    choice = choose(given, LocalBackend().capabilities, None)
+    assert "so the accuracy asked for cannot matter" in choice.reason
+    found = drive_sites(choice.recipe.plan(given), here())
+    assert found.reached == seen
+    assert (found.validation >= 0.9) == (seen == 0)
+    asked = choose(task(circuits=5, accuracy=0.5), LocalBackend().capabilities, None).reason
+    assert "the circuits and the accuracy asked for cannot matter" in asked
+    assert "cannot matter" not in choose(task(), LocalBackend().capabilities, None).reason
+
+
 def test_an_accuracy_counts_at_the_second_of_two_successive_looks():
     curve = [Point(n, 0, 0.0, a) for n, a in ((1, 0.8), (2, 0.6), (3, 0.7), (4, 0.7), (5, 0.9))]
     assert reached(curve, 0.7) == 4

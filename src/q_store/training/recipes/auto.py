@@ -52,14 +52,14 @@ def choose(task: Task, local: Capabilities | None, pool: Capabilities | None) ->
     """
     n, simulated = task.objective.circuit.n_qubits, can_simulate(task, local)
     if simulated and pool is None:
-        return chosen(Exact(), task, "the circuit can be simulated exactly here, and nothing is to run elsewhere")
+        return _exact(task, "the circuit can be simulated exactly here, and nothing is to run elsewhere")
     if pool is None:
         raise CapabilityError(
             f"expected an executor that runs circuits of {n} qubits, got none; give a pool, or use fewer qubits"
         )
     if simulated and not pool.shots_matter and pool.noise_id == "ideal":
         reason = f"{pool.name} is an ideal simulator, which gives what an exact simulation here gives for nothing"
-        return chosen(Exact(), task, reason)
+        return _exact(task, reason)
     if simulated:
         reason = f"the circuit can be simulated here, so {pool.name} is only needed to learn how it distorts the values"
         return chosen(Calibrate(), task, reason)
@@ -70,6 +70,12 @@ def choose(task: Task, local: Capabilities | None, pool: Capabilities | None) ->
         return chosen(Regress(), task, reason)
     reason = f"{n} qubits have too many probabilities to regress on, and the circuit cannot be simulated here"
     return chosen(Spsa(), task, reason)
+
+
+def _exact(task: Task, reason: str) -> Choice:
+    given = [name for name in ("circuits", "accuracy") if getattr(task, name) is not None]
+    idle = f"; no circuits train it, so the {' and the '.join(given)} asked for cannot matter" if given else ""
+    return chosen(Exact(), task, reason + idle)
 
 
 def can_simulate(task: Task, local: Capabilities | None) -> bool:
