@@ -100,7 +100,8 @@ function build(spec, lines) {
   for (const line of lines) {
     const item = document.createElement("li");
     item.append(document.createElement("i"), document.createTextNode(`${line.title} `), document.createElement("span"));
-    item.firstChild.style.background = `var(${line.colour})`;
+    item.firstChild.style[line.dash ? "borderTopColor" : "background"] = `var(${line.colour})`;
+    item.firstChild.classList.toggle("dashed", Boolean(line.dash));
     legend.append(item);
   }
   place(card, spec);
