@@ -56,7 +56,7 @@ def shown(folder):
     for entry in History(folder.path).read():
         view.take(entry)
     progress = view.sections()["progress"]
-    recipe = {name: value for name, value in view.sections()["recipe"].items() if name != "pace"}
+    recipe = {name: value for name, value in view.sections()["recipe"].items() if name not in {"pace", "seconds"}}
     kept = {name: progress[name] for name in ("step", "stage", "circuits", "shots", "status")}
     return view.steps.rows, view.epochs.rows, view.recipe.looks.rows, kept, recipe
 

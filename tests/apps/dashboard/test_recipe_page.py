@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import count
 
 import pytest
 from dashboard_browser import LONG, MARKS, says, training, until
@@ -15,6 +16,7 @@ from q_store.events import (
     EpochDone,
     JobEnded,
     Looked,
+    ProcessEnded,
     ProcessStarted,
     RecipeChosen,
     RecipeStarted,
@@ -110,6 +112,16 @@ def test_a_resumed_recipe_shows_nothing_twice(folder):
     message = told(folder)
     assert points(message, "steps") == [(1, 2.0), (2, 1.0), (3, 0.4), (4, 0.39), (5, 0.38), (6, 0.37)]
     assert [x for x, _ in points(message, "looks")] == [20, 40]
+
+
+def test_the_time_is_that_of_all_processes(folder):
+    first = (ProcessStarted("0.1.0"), PLAN, StageStarted("buying"), looked(20, 0.7, "bought"))
+    write(folder, *first)  # events are a second apart
+    assert told(folder)["recipe"]["seconds"] == 2
+    later = count(1_790_009_000)
+    write(folder, *first, StageStarted("looking"), RunFinished(0, "completed", 100, 0, 3.0), ProcessEnded("completed"),
+          clock=lambda: float(next(later)))  # fmt: skip
+    assert told(folder)["recipe"]["seconds"] == 2 + 4
 
 
 def test_a_finish_that_is_done_again_is_shown_once(folder):

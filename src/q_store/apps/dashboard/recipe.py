@@ -36,6 +36,8 @@ class Recipe:
         self._stage, self._ended, self._inner = "", "", False
         self._bought = Bought()
         self._pace: deque[tuple[float, int]] = deque(maxlen=512)
+        self._seconds, self._begun, self._seen = 0.0, -1.0, 0.0
+        """Of earlier processes; when this one began, -1 while none is at work; time of the last event."""
 
     @property
     def circuits(self) -> int:
@@ -46,6 +48,7 @@ class Recipe:
         """Take in the next event."""
         values = entry.values
         self._bought.take(entry.kind, values)
+        self._clock(entry)
         match entry.kind:
             case "RecipeChosen":
                 self._chosen = values
@@ -66,6 +69,17 @@ class Recipe:
                 self._told(values)
         if self.started:
             self._count(entry.time)
+
+    def _clock(self, entry: Entry) -> None:
+        """Processes that were killed count until their last event."""
+        if entry.kind == "RunFinished":
+            self._seen = entry.time
+        if entry.kind in {"ProcessStarted", "RecipeStarted", "RunFinished"} and self._begun >= 0:
+            self._seconds += self._seen - self._begun
+            self._begun = -1.0
+        if entry.kind == "RecipeStarted":
+            self._begun = entry.time
+        self._seen = entry.time
 
     def _told(self, values: Mapping[str, Any]) -> None:
         self._bought.told(int(values["circuits"]))
@@ -98,6 +112,7 @@ class Recipe:
             "name": self.started["recipe"],
             "stage": self._stage,
             "ended": self._ended,
+            "seconds": self._seconds + (self._seen - self._begun if self._begun >= 0 else 0.0),
             "bought": self.circuits,
             "pace": self._rate(),
             "look": {name: self._last.get(name) for name in ("accuracy", "rows", "on", "sure")} if self._last else None,

@@ -33,7 +33,7 @@ export function recipeFigures(recipe, p, spent, loss, alive) {
   if (p.validation_accuracy !== null) rows.push(["Simulated validation", percent(p.validation_accuracy), `${short(p.validation_rows)} rows`]);
   rows.push(["Charged", money(spent.costs), !recipe.price ? "" : `at most about ${money({ [recipe.currency]: recipe.price })}`]);
   if (alive && recipe.pace) rows.push(["Pace", `${short(recipe.pace)} circuits/s`, left > 0 ? `at most ${span(left)} left` : ""]);
-  if (!alive && p.seconds !== null) rows.push(["Time", span(p.seconds), "of the recipe"]);
+  if (!alive) rows.push(["Time", span(recipe.seconds), "of the recipe"]);
   rows.push(["Parameters", short(p.parameters || null), ""]);
   return rows;
 }
