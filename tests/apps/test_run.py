@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from dashboard_runs import OPENING, folder_of_run, step, write
-from pages import alone, change
+from pages import alone, change, page
 
 import q_store as package
 from q_store.apps.result import KEYS
@@ -107,6 +107,14 @@ def test_a_report_from_python_is_that_of_the_command(run, q_store, tmp_path):
         each.name for each in (tmp_path / "other-charts").iterdir()
     }
     assert package.open_run(str(run)).report() == run / "report.html"
+
+
+def test_a_report_from_python_has_an_ablation(run, trained, tmp_path):
+    package.open_run(run).report(tmp_path / "mine.html", ablation=[trained])
+    assert "nothing: the same options (run (2))" in page(tmp_path / "mine.html").text.replace(
+        f"{trained.parent.name}/", ""
+    )
+    assert (run / "ablation.json").is_file()
 
 
 def test_no_run_is_one_clear_error(tmp_path):

@@ -6,7 +6,7 @@ run.accuracy, run.interval, run.model.predict(x)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q_store.apps import summary
+from q_store.apps.ablation import asked, keep
 from q_store.apps.pages import save, save_pictures
 from q_store.apps.pictures import charts, circuit
 from q_store.apps.reading import WRONG, Reading, distorted, read
@@ -87,21 +88,30 @@ class Run:
         """The trained model. Raises RunError where it is not there, or damaged."""
         return Model.load(self._reading.folder.model)
 
-    def report(self, out: str | Path | None = None, charts: str | Path | None = None) -> Path:
+    def report(
+        self,
+        out: str | Path | None = None,
+        charts: str | Path | None = None,
+        ablation: Sequence[str | Path] = (),
+    ) -> Path:
         """Write the page and pictures of `q-store report`; where the page is.
 
         Args:
             out: the page; None for `report.html` in the folder of the run.
             charts: where the pictures go; None for a folder beside the page.
+            ablation: runs that differ from this one in an option, to be held against it; kept for later reports.
 
         Raises:
             ConfigError: for a file that is no report. RunError, StorageError: see `q_store.apps.report`.
         """
-        page, pictures = built(self._reading)
+        found = asked(self._reading, [Path(each) for each in ablation], None) if ablation else None
+        page, pictures = built(self._reading, found)
         at, pictures_at = (None if each is None else Path(each) for each in (out, charts))
         file, folder = places(self._reading, at, pictures_at)
         save(file, page)
         save_pictures(folder, pictures)
+        if found is not None:
+            keep(self._reading, found)
         return file
 
     def __repr__(self) -> str:
