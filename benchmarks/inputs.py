@@ -43,6 +43,8 @@ def given(options: argparse.ArgumentParser, words: list[str] | None = None) -> a
     if found.out is None:
         stem = found.results.stem
         found.out = found.results if found.data == BUNDLED else Path(f"{stem}-{Path(found.data).stem}.json")
+    if not found.out.parent.is_dir():
+        options.error(f"expected --out in a folder, got none at {found.out.parent}; make it first")
     return found
 
 

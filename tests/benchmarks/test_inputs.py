@@ -8,7 +8,7 @@ import pytest
 
 from q_store.names import NAMES
 
-RESULTS = Path("results") / "it.json"
+RESULTS = Path("it.json")
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_other_data_leave_the_committed_figures_alone(inputs, images):
         (["--data", "fashion"], "expected 'bundled', 'full' or the path"),
         (["--seeds", "-1"], "expected a seed of 0 or more, got -1"),
         (["--seeds", "1", "1"], "expected seeds that differ, got 1 1"),
+        (["--out", "nowhere/x.json"], "expected --out in a folder, got none at nowhere"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(inputs, capsys, words, said):
