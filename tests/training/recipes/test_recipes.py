@@ -13,7 +13,7 @@ from recipe_tasks import FEW, OBJECTIVE, SETTINGS, here, rows, task
 
 from q_store.backends.local import LocalBackend
 from q_store.circuits import Observables, PauliSum, encoders, z
-from q_store.circuits.templates import hardware_efficient
+from q_store.circuits.templates import hardware_efficient, reuploading
 from q_store.errors import CapabilityError, ConfigError
 from q_store.jobs import Capabilities, Output
 from q_store.pool.pool import Pool
@@ -199,6 +199,25 @@ def test_exact_training_has_one_look_at_an_accuracy(rate, seen):
     asked = choose(task(circuits=5, accuracy=0.5), LocalBackend().capabilities, None).reason
     assert "the circuits and the accuracy asked for cannot matter" in asked
     assert "cannot matter" not in choose(task(), LocalBackend().capabilities, None).reason
+
+
+def test_a_regression_does_not_scramble_data_that_parameters_scale():
+    """Weights as large as angles turn every row elsewhere, and near rows too."""
+    circuit = reuploading(3, 3, 6)
+    objective = Objective(circuit, Observables.local_z(3), LinearReadout(3, 2), CrossEntropy(), circuit_scale=0.3)
+    rng = np.random.default_rng(8)
+
+    def apart(count):
+        y = np.arange(count) % 2
+        return Rows.of(rng.normal(size=(count, 6)) + 1.2 * y[:, None], y, objective)
+
+    given = Task(objective, apart(150), apart(30), apart(200), circuits=100, shots=500)
+    found = drive_sites(Regress().plan(given), here())
+    assert found.accuracy > 0.75
+    theta, start = found.parameters[: circuit.n_params], objective.initial(0)[: circuit.n_params]
+    same = theta == start
+    assert same.any()
+    assert not same.all()
 
 
 def test_an_accuracy_counts_at_the_second_of_two_successive_looks():

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from q_store.circuits.circuit import Circuit
 from q_store.circuits.observables import Marginal, Observables
 from q_store.errors import ConfigError
 from q_store.jobs import Steps
@@ -52,7 +54,8 @@ class Regress:
     Attributes:
         count: images, where neither circuits nor an accuracy are asked for: the most, where an accuracy is.
         fits: that are compared.
-        random: circuit parameters at random; False: those of the task's objective as it starts.
+        random: circuit parameters at random, but for those that are multiplied by data; False: all as the task's
+            objective starts.
         ranks: quadratic terms of a response that are compared.
         look: at what, on the way to an accuracy: `bought` rows by cross-validation, at no circuits; or `held_out` ones,
             measured anew each time.
@@ -137,9 +140,11 @@ class Regress:
         readout = LinearReadout(2**n, given.readout.n_outputs)
         objective = replace(given, observables=observables, readout=readout)
         size = given.circuit.n_params
+        start = given.initial(task.seed)[:size]
         if not self.random:
-            return objective, given.initial(task.seed)[:size]
-        return objective, np.random.default_rng([task.seed, 22]).uniform(-np.pi, np.pi, size)
+            return objective, start
+        drawn = np.random.default_rng([task.seed, 22]).uniform(-np.pi, np.pi, size)
+        return objective, np.where(_scales(given.circuit), start, drawn)
 
     def _sizes(self, task: Task) -> Iterator[int]:
         """How many images are measured at each look."""
@@ -152,6 +157,13 @@ class Regress:
             yield max(round(size), self.least(task))
             size *= GROWTH
         yield end
+
+
+def _scales(circuit: Circuit) -> NDArray[np.bool_]:
+    """[P], parameters that are multiplied by data: as large as angles, they would leave nothing of it."""
+    out = np.zeros(circuit.n_params, dtype=bool)
+    out[[i for op in circuit.ops for angle in op.angles for (i, j), _ in angle.terms if min(i, j) >= 0]] = True
+    return out
 
 
 @dataclass(frozen=True, eq=False)
