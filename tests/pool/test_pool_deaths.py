@@ -10,6 +10,7 @@ from tests.pool.test_pool_lives import Watched
 
 from q_store.backends.ionq import IonQBackend, IonQSettings
 from q_store.emulator.clock import run_virtual
+from q_store.emulator.emulator import Emulator
 from q_store.errors import PausedError, ThrottledError, UnreachableError
 from q_store.events import moment
 from q_store.jobs import Status
@@ -228,6 +229,60 @@ def test_a_member_that_comes_back_works_again():
     assert closed[0][0] < 30
     assert outcome.complete
     assert "b" in answered_by(outcome)
+
+
+def test_what_was_being_sent_when_a_service_went_is_sent_again_when_it_is_back():
+    """Whether it arrived is looked up for two minutes, for which its places would be taken."""
+    sites = three()[:1]
+    carry = sites[0].line.handle_async_request
+
+    async def dies(request):
+        if ready and request.method == "POST" and not sites[0].line.dead:
+            ready.pop()
+            sites[0].line.dead = True
+            asyncio.get_running_loop().call_later(3, setattr, sites[0].line, "dead", False)
+            raise httpx.ReadError("reset", request=request)
+        return await carry(request)
+
+    ready = []
+    sites[0].line.handle_async_request = dies
+    events, outcome = told(sites, lambda: ready.append(1), rows=30)
+    assert outcome.complete
+    assert max(at for at, kind, _ in events if kind == "CircuitsDone") < 100
+
+
+def restarts(site, seconds):
+    """Dead now, and back after so many seconds as a service that knows no job of before."""
+
+    def begins():
+        site.line.inner = Emulator(seed=2, rtt=0.05, circuit_seconds=2.0).transport()
+        site.line.dead = False
+
+    def dies():
+        site.line.dead = True
+        asyncio.get_running_loop().call_later(seconds, begins)
+
+    return dies
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_service_that_has_forgotten_its_jobs_gets_them_again_or_others_do(others):
+    sites = three()[: 1 + others]
+    events, outcome = told(sites, restarts(sites[0], 3.0), rows=30)
+    assert outcome.complete
+    assert max(at for at, kind, _ in events if kind == "CircuitsDone") < 90
+    back = [at for at, values in decisions(events, "breaker closed") if values["member"] == "a"]
+    assert len(back) == 1
+    assert back[0] < 30
+    assert len(decisions(events, "breaker opened")) == 1
+
+
+def test_what_a_paid_service_has_forgotten_is_not_bought_again():
+    sites = three(backend="qpu.aria-1", member={"max_slice": 4, "deadline": lambda _: 60.0})
+    events, outcome = told(sites, restarts(sites[0], 3.0), rows=30, shots=100)
+    assert not [values for _, values in decisions(events, "moved") if values["member"] == "a"]
+    assert set(outcome.status.values()) == {Status.UNCERTAIN}
+    assert len(outcome.status) == on_their_way(events, "a")
 
 
 def test_two_of_three_die():

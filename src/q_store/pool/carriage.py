@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 _EACH = 0.01
 """Seconds more that a circuit may take to be sent."""
+_ELSEWHERE = "its circuits were sent to others before it was accepted"
 _KINDS = (
     (AuthenticationError, Break.BARRED),
     (CapabilityError, Break.REFUSED),
@@ -82,6 +84,7 @@ class Carriage:
         canceled: set when the slice is not wanted any more.
         leave: whether a slice whose cancel is not confirmed may be left to be taken up again later.
         life: of the slice.
+        forgone: set when others get the circuits: what costs nothing is then not waited for until it is accepted.
     """
 
     sending: Sending
@@ -92,6 +95,7 @@ class Carriage:
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
     leave: Callable[[], bool] = lambda: False
     life: Life | None = None
+    forgone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.now = self.life or Life(self.sending, Announcer())
@@ -101,11 +105,14 @@ class Carriage:
         part, backend = self.sending.part, self.sending.member.backend
         self.now.mark("sent")
         try:
-            ticket = await self.watch.contact.listen(backend.submit(part), _EACH * part.size)
+            ticket = await self._unless_forgone(self.watch.contact.listen(backend.submit(part), _EACH * part.size))
         except QStoreError as error:  # surely not accepted
             self.books.nothing(part.fingerprint, str(error), self.now.stored)
             kind = next((kind for each, kind in _KINDS if isinstance(error, each)), Break.FAILED)
             return replace(broke(part.numbers, kind, str(error)), error=error)
+        if ticket is None:
+            self.books.nothing(part.fingerprint, _ELSEWHERE, self.now.stored)
+            return broke(part.numbers, Break.CANCELED, _ELSEWHERE)
         self.watch.contact.heard()
         if ticket.remote_id is None:
             self.books.uncertain(part.fingerprint, ticket.reason, self.now.stored)
@@ -210,6 +217,20 @@ class Carriage:
             await asyncio.wait({ended, stop})
             if not ended.cancelled():
                 ended.exception()
+
+    async def _unless_forgone(self, sending: Coroutine[Any, Any, Ticket]) -> Ticket | None:
+        if self.sending.member.price.typical:
+            return await sending
+        sent, forgone = asyncio.ensure_future(sending), asyncio.ensure_future(self.forgone.wait())
+        try:
+            await asyncio.wait({sent, forgone}, return_when=asyncio.FIRST_COMPLETED)
+            return sent.result() if sent.done() else None
+        finally:
+            sent.cancel()
+            forgone.cancel()
+            await asyncio.wait({sent, forgone})
+            if not sent.cancelled():
+                sent.exception()
 
     async def _cancel(self, ticket: Ticket) -> Ticket:
         if self.leave() and self.watch.contact.is_lost:

@@ -50,7 +50,9 @@ class Contact:
         """Why the latest try failed, and what was told of that."""
         self._slow = 0
         """Calls that have no answer for long."""
-        self._answered = 0.0
+        self._answered = self._back = 0.0
+        """When it answered last, and when it did so first after a loss."""
+        self._away = False
         self._timer: asyncio.TimerHandle | None = None
         self.lost: float | None = None
         """Since when there is no contact."""
@@ -79,6 +81,9 @@ class Contact:
                 self._slow += slow
                 self._consider()
                 done, _ = await asyncio.wait({task}, timeout=SILENCE - SLOW)
+            while not done and self._back > begun:  # it has waited for a service that was away
+                begun = self._back
+                done, _ = await asyncio.wait({task}, timeout=begun + SILENCE + longer - loop.time())
             if not done:
                 self.unheard(f"no answer for {SILENCE + longer:.0f} s")
             return await task
@@ -98,6 +103,7 @@ class Contact:
         now = asyncio.get_running_loop().time()
         self.lost = now if self.lost is None else self.lost
         self._useless = now if self._useless is None else self._useless
+        self._away = True
         self._tell(reason, None)
         return self.lost
 
@@ -117,6 +123,8 @@ class Contact:
     def _tried(self, error: QStoreError | None) -> None:
         if error is None or isinstance(error, ThrottledError):
             self._answered = asyncio.get_running_loop().time()
+            if self._away:
+                self._away, self._back = False, self._answered
             self.failing = ""
             self._stop()
         else:

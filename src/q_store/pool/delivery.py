@@ -96,7 +96,7 @@ class Delivery:
         send: which circuits. order: of which batch. member: to whom.
         books: of the member: where steps are written. watch: of the member. traffic: of the pool.
         tell: hears that the member accepted a slice. announce: tells of lives.
-        canceled: set when the circuits are not wanted any more.
+        canceled: set when the circuits are not wanted any more. forgone: set when others get them.
         sent: fingerprints of slices whose intent was written. lost: whether others get its circuits.
         begun: when it was begun, see `events.moment`.
     """
@@ -110,6 +110,7 @@ class Delivery:
     tell: Callable[[Event], None]
     announce: Announcer = field(default_factory=Announcer)
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
+    forgone: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[str] = field(default_factory=list)
     lost: bool = False
     begun: float = 0.0
@@ -175,6 +176,7 @@ class Delivery:
             self.canceled,
             lambda: self.order.withdrawn,
             life,
+            self.forgone,
         )
         fate = await self.traffic.carry(part.fingerprint, self._carried(carriage))
         if isinstance(fate.error, CapabilityError) and part.size > 1:  # too large, whatever is documented
@@ -259,6 +261,7 @@ class Delivery:
 
     def give_away(self) -> None:
         """Others get its circuits, and must not wait for it."""
+        self.forgone.set()
         for fingerprint in self.sent:
             self.books.unclaim(fingerprint)
 

@@ -24,9 +24,12 @@ class Flights:
         """A slice leaves."""
         self._flights[flight.name] = self._members[flight.member].flights[flight.name] = flight
 
-    def get(self, name: int) -> Flight | None:
-        """A slice that is on its way."""
-        return self._flights.get(name)
+    def accepted(self, name: int, now: float, due: float | None) -> None:
+        """The service has a slice, and is ready in `due` seconds where it says so."""
+        flight = self._flights.get(name)
+        if flight is not None:
+            flight.accepted = True
+            flight.expected = flight.expected if due is None else now - flight.sent + due
 
     def pop(self, name: int) -> Flight | None:
         """A slice that has come to its end."""
@@ -37,12 +40,21 @@ class Flights:
         return [flight for flight in self._flights.values() if flight.batch == batch and not flight.forgone]
 
     def stranded(self, batch: Batch) -> list[Flight]:
-        """Slices of free members that are out of reach, where somebody else works: their circuits need not wait."""
-        away = {name for name, member in self._members.items() if member.unreachable and not member.spec.price}
-        away = {name for name in away if self._members[name].breaker.health in _AWAY}
-        if not away or not any(self._members[name].works for name in batch.allowed - away):
-            return []
-        return [flight for flight in self.of(batch.name) if flight.member in away]
+        """Slices of free members whose circuits need not wait for them.
+
+        Of one that is out of reach all, where somebody else works. Of one that has come back those that were being sent
+        when it went: finding out whether they arrived takes longer than to send them again.
+        """
+        free = {name: member for name, member in self._members.items() if not member.spec.price}
+        away = {name for name, each in free.items() if each.unreachable and each.breaker.health in _AWAY}
+        if not any(self._members[name].works for name in batch.allowed - away):
+            away = set()
+        back = {name for name, each in free.items() if each.breaker.health is Health.TRIAL}
+        own = [flight for flight in self.of(batch.name) if not flight.canceled] if away or back else []
+        return [flight for flight in own if flight.member in away or (flight.member in back and self._in_doubt(flight))]
+
+    def _in_doubt(self, flight: Flight) -> bool:
+        return not flight.accepted and self._members[flight.member].outlived(flight)
 
     def cancel(self, flight: Flight) -> list[Cancel]:
         """What is to be done so that a slice ends."""

@@ -167,6 +167,10 @@ class Member:
             return min(room, int(not tried))
         return room if self.works else 0
 
+    def outlived(self, flight: Flight) -> bool:
+        """Whether what becomes of a slice says nothing of the member: canceled, or sent before it came back."""
+        return flight.canceled or (self.breaker.health is Health.TRIAL and flight.sent < self.breaker.since)
+
     def ended(self, flight: Flight, now: float, *, answered: int) -> None:
         """A slice ended, with this many circuits answered; of a canceled one no speed is learned."""
         del self.flights[flight.name]

@@ -37,7 +37,7 @@ class Flight:
         work: of its circuits together; 0 once canceled.
         sent, expected: when it was sent, and how many seconds it was expected to take.
         hedged: whether another member has some of its circuits too. canceled: whether that was asked for.
-        forgone: whether its circuits went elsewhere, so that nobody waits for it.
+        forgone: whether its circuits went elsewhere, so that nobody waits for it. accepted: whether the service has it.
     """
 
     name: int
@@ -51,3 +51,4 @@ class Flight:
     hedged: bool = False
     canceled: bool = False
     forgone: bool = False
+    accepted: bool = False

@@ -155,9 +155,7 @@ class PoolState:
                 batch.barred[name] = self._members[name].breaker.reason
 
     def _accepted(self, event: Accepted, now: float) -> None:
-        flight = self._flights.get(event.slice)
-        if flight is not None and event.due is not None:
-            flight.expected = now - flight.sent + event.due
+        self._flights.accepted(event.slice, now, event.due)
 
     def _answered(self, event: Answered, now: float) -> None:
         flight, batch = self._land(event.slice)
@@ -188,7 +186,7 @@ class PoolState:
             return
         member = self._members[flight.member]
         member.ended(flight, now, answered=0)
-        self._blame(member, self._batches.get(flight.batch), event, now, canceled=flight.canceled)
+        self._blame(member, self._batches.get(flight.batch), event, now, canceled=member.outlived(flight))
         if batch is None:
             return
         lost = batch.lost(flight.numbers)
@@ -292,7 +290,7 @@ class PoolState:
         return then
 
     def _move(self, batch: Batch) -> None:
-        """Circuits of free members that are out of reach wait for others; they are not to blame."""
+        """Circuits of free members that are or were out of reach wait again; they are not to blame."""
         for flight in self._flights.stranded(batch):
             self._actions += self._flights.forgo(batch, flight)
             batch.add(flight.parcel, batch.lost(flight.numbers))

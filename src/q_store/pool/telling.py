@@ -85,7 +85,8 @@ class Telling:
             reason = event.reason or event.kind.value
         else:
             reason = next((gap.reason for gap in event.missing.values()), "")
-        self._reasons[event.slice] = reason
+        if not (isinstance(event, Broke) and event.kind is Break.CANCELED):  # that was decided for another reason
+            self._reasons[event.slice] = reason
         if isinstance(event, Broke) and event.kind is Break.REFUSED and event.slice in self._slices:
             self._say("refused", self._slices[event.slice][0], reason)
 
@@ -96,8 +97,8 @@ class Telling:
         before = owners[action.numbers]
         for name, count in zip(*np.unique(before[before != _UNTOLD], return_counts=True), strict=True):
             member = self._slices[int(name)][0]
-            what, why = self._moved(member, action)
-            self._say(what, member, self._reasons.get(int(name)) or why, to=action.member, circuits=int(count))
+            what, why = self._moved(member, action, self._reasons.get(int(name), ""))
+            self._say(what, member, why, to=action.member, circuits=int(count))
         self._slices[action.slice] = action.member, action.batch
         owners[action.numbers] = action.slice
 
@@ -107,14 +108,14 @@ class Telling:
         if member and self._last[member].health not in _AWAY:
             self._say("recalled", member, self._reasons.get(action.slice, ""))
 
-    def _moved(self, member: str, action: Send) -> tuple[str, str]:
+    def _moved(self, member: str, action: Send, reason: str) -> tuple[str, str]:
         """What a sending is of circuits that a member had, and why. Should it answer first after all, that counts."""
         standing = self._last[member]
-        if standing.health in _AWAY | {Health.DOUBTED}:
-            return "moved" if member != action.member else "sent again", standing.reason
-        if action.hedge:
-            return "hedged", f"{member} is expected to take longer"
-        return "moved" if member != action.member else "sent again", "it does not answer in time"
+        silent = standing.health in _AWAY | {Health.DOUBTED}
+        if action.hedge and not silent:
+            return "hedged", reason or f"{member} is expected to take longer"
+        why = standing.reason if silent or standing.health is Health.TRIAL else ""
+        return "moved" if member != action.member else "sent again", why or reason or "it does not answer in time"
 
     def _members(self, now: float) -> None:
         for standing in self._state.standing(now):

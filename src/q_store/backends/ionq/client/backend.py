@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import httpx
@@ -23,6 +24,8 @@ from q_store.blas import single_threaded
 from q_store.errors import QStoreError
 from q_store.jobs import EXACT_ONLY, Capabilities, Job, Outcome, Output, Status
 
+_FORGOTTEN = 5.0
+"""Seconds after which a job on the simulator that the service does not know is lost, at no cost."""
 _BRIEFLY = 8.0
 """Seconds of repetitions of a call that a pool makes again by itself."""
 
@@ -173,9 +176,13 @@ class IonQBackend:
         self._family_known = True
 
     def _updated(self, link: Link, ticket: Ticket, known: records.Record | None) -> Ticket:
-        if known is None:
-            return ticket
         now = asyncio.get_running_loop().time()
+        absent = link.absences.last(str(ticket.remote_id), now, known=known is not None)
+        if known is None:
+            if absent < _FORGOTTEN or not self.settings.is_simulator:  # what may be charged is waited for
+                return ticket
+            reason = f"the service has not known job {ticket.remote_id} for {absent:.0f} s: it has forgotten it"
+            return replace(ticket, state=TicketState.FAILED, reason=reason, retry=True)
         at = link.api.clock.epoch(now, now)
         many = 2 if known.children or known.body.get("type") == "ionq.multi-circuit.v1" else 1
         return records.ticket(ticket.fingerprint, known, many, {**ticket.times, "seen": at}, at)

@@ -9,7 +9,7 @@ import httpx
 from q_store.backends.ionq.client.api import Api
 from q_store.backends.ionq.client.collect import Collector
 from q_store.backends.ionq.client.failures import NotFoundError
-from q_store.backends.ionq.client.looking import Acceptances, Reader
+from q_store.backends.ionq.client.looking import Absences, Acceptances, Reader
 from q_store.backends.ionq.client.pace import back_off
 from q_store.backends.ionq.client.records import Record
 from q_store.backends.ionq.client.search import Search
@@ -33,6 +33,7 @@ class Link:
         self.reader = Reader(self.api, acceptances)
         self.sender = Sender(self.api, acceptances, Search(self.api, acceptances), texts)
         self.watch = Watch(self.api, self.reader)
+        self.absences = Absences()
         self.collector = Collector(self.api, self.reader)
 
     async def cancel(self, job: str) -> Record | None:

@@ -40,6 +40,23 @@ class Acceptances:
             self.lateness = max(self.lateness, looked - sent)
 
 
+class Absences:
+    """Jobs that were accepted, and that the service does not know now: one that begins anew has forgotten them."""
+
+    def __init__(self) -> None:
+        self._since: OrderedDict[str, float] = OrderedDict()
+
+    def last(self, job: str, now: float, *, known: bool) -> float:
+        """Seconds for which a job has not been known, each time that it was looked at."""
+        if known:
+            self._since.pop(job, None)
+            return 0.0
+        since = self._since.setdefault(job, now)
+        if len(self._since) > _REMEMBERED:
+            self._since.popitem(last=False)
+        return now - since
+
+
 class Reader:
     """Reads jobs by id: in pages of 25 while the service understands lists of ids, one by one where it does not."""
 
