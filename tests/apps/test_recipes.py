@@ -292,12 +292,20 @@ def test_what_was_measured_on_other_data_is_not_expected(train, q_store):
     assert f"expected accuracy: not known for these data and this model; ring reached {figure}" in flat(mine.out)
     other = q_store("train", "compact", "--data", "bundled", *few, "--no-control", "--out", "other")
     assert "expected accuracy: not known for these data and this model; ring reached" in flat(other.out)
-    same = q_store("train", "ring", "--data", "bundled", *few, "--no-control", "--out", "same")
+    few = ("ring", "--data", "bundled", *few, "--no-control")
+    same = q_store("train", *few, "--out", "same")
     assert f"expected accuracy: {figure}" in flat(same.out)
+    fewer = q_store("train", *few, "--shots", 100, "--out", "fewer")
+    assert f"expected accuracy: not known for 100 shots; ring reached {figure}" in flat(fewer.out)
     told = {run: chosen(Path(run) / "events.jsonl") for run in ("mine", "other", "same")}
     assert [told[run]["expected"] for run in ("mine", "other", "same")] == [None, None, MEASURED["calibrate"][20]]
     exact = train("--recipe", "exact", "--epochs", 1, "--finish", 0)
     assert "expected accuracy: not measured for exact, see" in flat(exact.out)
+
+
+def test_the_benchmark_was_without_noise(train):
+    noisy = train("--backend", "ionq", "--noise", "aria-1", "--recipe", "regress", "--circuits", 100, "--out", "noisy")
+    assert "the noise of ionq:simulator:aria-1; ring reached" in flat(noisy.out)
 
 
 def flat(text):

@@ -58,7 +58,7 @@ MEASURED_MODEL, MEASURED_DATA = "ring", ("bundled", "full")
 class Run:
     """A recipe about to run: what was asked for, its task, the choice, who runs the jobs, and who hears the pool.
 
-    `measured`: whether the benchmark of recipes was of the same model and data.
+    `unlike`: what was not so in the benchmark of recipes, in words; its figures are no expectation then.
     """
 
     asked: str
@@ -67,7 +67,7 @@ class Run:
     sites: Sites
     tally: Tally | None = None
     listeners: list[Sink] = field(default_factory=list)
-    measured: bool = True
+    unlike: str = ""
 
     @property
     def remote(self) -> bool:
@@ -100,8 +100,19 @@ def prepared(folder: RunFolder, request: Request, parts: Assembly, far: Far | No
         if isinstance(recipe, Refine) and not can_simulate(task, parts.meter.capabilities):
             recipe = replace(recipe, base=Regress())
         choice = chosen(recipe, task, "asked for")
-    measured = parts.model.name == MEASURED_MODEL and parts.data.source in MEASURED_DATA
-    return Run(str(request.recipe), task, choice, sites, tally, listeners, measured)
+    unlike = _unlike(parts, task, "ideal" if pool is None else pool.noise_id)
+    return Run(str(request.recipe), task, choice, sites, tally, listeners, unlike)
+
+
+def _unlike(parts: Assembly, task: Task, noise: str) -> str:
+    found = []
+    if parts.model.name != MEASURED_MODEL or parts.data.source not in MEASURED_DATA:
+        found.append("these data and this model")
+    if noise != "ideal":
+        found.append(f"the noise of {noise}")
+    if task.shots is not None and task.shots < SHOTS:
+        found.append(f"{task.shots:,} shots")
+    return ", ".join(found)
 
 
 def announced(run: Run, caps: Caps | None, each: float | None, console: Console, tell: Sink) -> None:
@@ -136,13 +147,13 @@ def _expected(run: Run) -> str:
         few = " with so few circuits" if run.choice.circuits[0] else ""
         return f"not measured for {recipe}{few}, see docs/recipes.md"
     figure = f"{100 * found.accuracy:.1f} % with {found.circuits:,} circuits"
-    if run.measured:
+    if not run.unlike:
         return f"{figure}, {found.origin}"
-    return f"not known for these data and this model; {MEASURED_MODEL} reached {figure}, {found.origin}"
+    return f"not known for {run.unlike}; {MEASURED_MODEL} reached {figure}, {found.origin}"
 
 
 def _chosen(run: Run, price: float | None) -> RecipeChosen:
-    choice, found = run.choice, run.choice.expected if run.measured else None
+    choice, found = run.choice, None if run.unlike else run.choice.expected
     accuracy, circuits = (None, None) if found is None else (found.accuracy, found.circuits)
     currency = "" if price is None else CURRENCY
     return RecipeChosen(choice.recipe.name, run.asked, choice.reason, accuracy, circuits, price, currency)
