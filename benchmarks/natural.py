@@ -89,6 +89,8 @@ SHIFT = {"gradient": "parameter_shift"}
 METHODS = {
     "spsa": Method({"gradient": "spsa"}),
     "qn-spsa": Method({"gradient": "spsa", "metric": "spsa"}, regularizations=LIFTS),
+    "spsa, blocking": Method({"gradient": "spsa", "blocking": True}),
+    "qn-spsa, blocking": Method({"gradient": "spsa", "metric": "spsa", "blocking": True}, regularizations=LIFTS),
     "random shift": Method({"gradient": "random_shift"}),
     "parameter shift": Method(SHIFT),
     "natural, diagonal": Method({**SHIFT, "metric": "diagonal"}, regularizations=LIFTS),
