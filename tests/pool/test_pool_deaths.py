@@ -92,7 +92,7 @@ def test_a_death_is_told_at_the_next_try_and_free_circuits_move_within_a_second(
     assert (first, second) == ("failing", "paused")
     assert at < 1.1  # a look a second, at least
     assert "connection refused" in reason
-    assert then == pytest.approx(at + FAILING, abs=0.1)
+    assert FAILING - 0.1 < then - at < FAILING + 0.5  # an answer may be on its way
     assert decisions(events, "breaker opened")[0][0] == pytest.approx(then)
     moved = decisions(events, "moved")
     assert moved[0][0] < 10  # with the first free place of others, whatever waits
@@ -162,9 +162,9 @@ def test_a_member_that_hangs_is_slow_after_three_seconds_and_lost_after_ten():
 
     events, outcome = told(sites, lambda: setattr(sites[1].line, "handle_async_request", never))
     found = {health: (at, reason) for at, health, reason in reversed(healths(events, "b"))}
-    assert found["failing"][0] == pytest.approx(SLOW, abs=0.5)
+    assert SLOW - 0.1 < found["failing"][0] < SLOW + 1.2  # a look a second, at least
     assert "slow to answer" in found["failing"][1]
-    assert found["paused"][0] == pytest.approx(SILENCE, abs=0.5)
+    assert SILENCE - 0.1 < found["paused"][0] < SILENCE + 1.2
     assert decisions(events, "moved")
     assert outcome.complete
 
@@ -182,7 +182,7 @@ def test_a_paid_member_that_dies_is_failing_at_once_and_keeps_what_it_has(lost):
     settings = PoolSettings(lost=lost, lost_after=30.0)
     events, outcome = told(sites, cut(sites[1]), shots=100, settings=settings)
     found = {health: at for at, health, _ in reversed(healths(events, "b"))}
-    assert found["failing"] < 1.2
+    assert found["failing"] < 1.5
     assert 5 < found["paused"] <= 12
     moved = [at for at, values in decisions(events, "moved") if values["member"] == "b"]
     assert len(moved) == 0 if lost == "wait" else min(moved) >= 30
@@ -415,3 +415,38 @@ def test_every_try_of_a_client_is_told():
         return [None if each is None else type(each) for each in heard]
 
     assert run_virtual(go()) == [*[UnreachableError] * 4, ThrottledError, None, None]
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_resumed_run_does_not_wait_for_a_free_member_that_is_dead_where_others_can_run_its_circuits(others):
+    """Where there are none, what it has is waited for, and fetched when it is back."""
+    sites, store = three()[: 1 + others], opened()
+    store.runs.start("train", {}, run="r")
+
+    async def broken_off():
+        loop = asyncio.get_running_loop()
+        async with Pool([site.member for site in sites], store, "r") as pool:
+            call = asyncio.ensure_future(pool.run_async([sweep(30)]))
+            loop.call_later(AT, cut(sites[0]))
+            loop.call_later(AT + 1.5, call.cancel)
+            await asyncio.wait({call})
+
+    async def resumed():
+        loop = asyncio.get_running_loop()
+        if not others:
+            loop.call_later(30, setattr, sites[0].line, "dead", False)
+        async with Pool([site.member for site in sites], store, "r") as pool:
+            begun = loop.time()
+            (outcome,) = await pool.run_async([sweep(30)])
+            return outcome, loop.time() - begun
+
+    epoch()
+    run_virtual(broken_off())
+    assert store.tickets.open()
+    epoch()
+    outcome, took = run_virtual(resumed())
+    assert outcome.complete
+    assert took < (60 if others else 120)
+    assert not store.tickets.open()
+    charged = sum(site.ledger["charged_circuits"] for site in sites)
+    assert charged == 30 or others

@@ -132,6 +132,14 @@ def test_a_closed_ticket_claims_nothing(store, end):
     assert another(store).intend(intent(part("b"))) == []
 
 
+def test_a_ticket_whose_circuits_others_get_claims_nothing_and_stays_open(store):
+    sent(store)
+    store.tickets.unclaim("a")
+    assert store.tickets.claimed(keys_of(part("b"), DOMAIN)) == []
+    assert another(store).intend(intent(part("b"))) == []
+    assert store.tickets.get("a").state is State.SENT
+
+
 def test_a_claim_ends_with_its_lease(store, clock):
     store.tickets.intend(intent(part("a")))
     clock.now += 61

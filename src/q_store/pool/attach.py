@@ -32,6 +32,8 @@ _BEFORE = 60.0
 """Seconds that clocks may differ: the service's list is read back to so long before the intent."""
 _FIRST, _LONGEST = 1.0, 30.0
 """Seconds between two tries to look a ticket up."""
+_BRIEFLY = 0.1
+"""Seconds of silence after which others get what a free member was sent: it is known to be out of reach then."""
 Gaps = dict[int, dict[int, Missing]]
 
 
@@ -186,8 +188,10 @@ class Attachment:
         return buys
 
     async def _own(self, stored: StoredTicket) -> None:
-        """Bring a ticket of the run to its end; where others are to buy its circuits, only while there is hope."""
-        if self.lost_after is None:
+        """Bring a ticket of the run to its end; where others are to get its circuits, only while there is hope."""
+        free = self._is_free(stored)
+        lost_after = _BRIEFLY if free else self.lost_after
+        if lost_after is None:
             await self._take_up(stored)
             return
         watch, task = self.watches[stored.backend], asyncio.ensure_future(self._take_up(stored))
@@ -196,15 +200,27 @@ class Attachment:
         try:
             while not (await asyncio.wait({task}, timeout=_FIRST))[0]:
                 waited = loop.time() - begun if stored.bought_again else watch.contact.silence
-                if waited >= self.lost_after:
-                    self._left.append(stored)
-                    return
-            await task
+                if waited >= lost_after:
+                    break
+            else:
+                await task
+                return
         except PausedError:
-            self._left.append(stored)
+            pass
         finally:
             task.cancel()
             await asyncio.wait({task})
+        if not free:
+            self._left.append(stored)
+        elif self.books.store.tickets.get(stored.fingerprint).state.is_open:
+            self.books.nothing(stored.fingerprint, f"no answer from {stored.backend}: others run its circuits")
+
+    def _is_free(self, stored: StoredTicket) -> bool:
+        """Whether others may run the circuits of a ticket at no cost, and somebody of them answers."""
+        own = self.members[stored.backend]
+        others = [each for name, each in self.members.items() if name != own.name and each.recorded]
+        able = [each.name for each in others if each.shared.noise_id == own.shared.noise_id]
+        return not own.price.typical and any(not self.watches[name].contact.is_lost for name in able)
 
     async def _take_up(self, stored: StoredTicket, *, extra: bool = False) -> None:
         """Bring one ticket to its end; `extra`: whoever asked for its circuits gets them from others."""
