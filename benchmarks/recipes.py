@@ -243,9 +243,16 @@ def main() -> int:
     parser.add_argument("--part", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", help="full, bundled or a file; default: full where it is installed")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--out", type=Path, help="default: the committed figures; of other data a file named so"
+    )
     given = parser.parse_args()
-    study = Study(given.data)
+    try:
+        study = Study(given.data)
+    except DataError as error:
+        parser.error(str(error))
+    committed = given.data in {None, "full"}
+    out = given.out or (RESULTS if committed else Path(f"recipes-{Path(given.data).stem}.json"))
     known = parts(study)
     if unknown := set(given.part or []) - {*known, "control"}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}, control")
@@ -256,7 +263,7 @@ def main() -> int:
         )  # fmt: skip
         for row in rows:
             print(name, json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
-        keep(given.out, name, rows, study.data.source)
+        keep(out, name, rows, study.data.source)
     return 0
 
 
