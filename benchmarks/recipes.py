@@ -243,9 +243,7 @@ def main() -> int:
     parser.add_argument("--part", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", help="full, bundled or a file; default: full where it is installed")
-    parser.add_argument(
-        "--out", type=Path, help="default: the committed figures; of other data a file named so"
-    )
+    parser.add_argument("--out", type=Path, help="default: the committed figures; of other data a file named so")
     given = parser.parse_args()
     try:
         study = Study(given.data)

@@ -92,7 +92,7 @@ SPOILT = {
     "nan": (lambda x, y: (at(x, (4, 2), np.nan), y), "got nan in row 4"),
     "infinite": (lambda x, y: (at(x, (4, 2), np.inf), y), "got inf in row 4"),
     "zero": (lambda x, y: (at(x, 4, 0), y), "all zeros"),
-    "constant": (lambda x, y: (at(x, slice(None), 1), y), "expected"),
+    "constant": (lambda x, y: (at(x, slice(None), 1), y), "rows that differ"),
     "one class": (lambda x, y: (x, 0 * y), "at least 2 classes"),
     "negative label": (lambda x, y: (x, at(y, 3, -1)), "got -1 in row 3"),
     "half label": (lambda x, y: (x, y + 0.5), "whole numbers as labels"),

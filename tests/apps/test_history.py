@@ -26,7 +26,15 @@ from q_store.events import (
     StepDone,
 )
 
-SAMPLES = {"int": 3, "float": 0.25, "str": "text", "bool": True, "int | None": None, "float | None": 0.5}
+SAMPLES = {
+    "int": 3,
+    "float": 0.25,
+    "str": "text",
+    "bool": True,
+    "bool | None": True,
+    "int | None": None,
+    "float | None": 0.5,
+}
 SAMPLES |= {"str | None": "text", "Mapping[str, float]": {"sent": 1.5}, "dict[str, int]": {"gates": 4}}
 SAMPLES |= {"tuple[str, ...]": ("one", "two"), "Mapping[str, str]": {"seed": "0"}}
 

@@ -202,9 +202,11 @@ class Model:
             x: rows, or batches (x, y), which are read once, into memory.
             y: labels; None with batches.
             validation: (x, y) or batches; only watched, unless the settings stop early or keep the best.
-            seed, epochs: instead of those of the settings.
+            seed: instead of that of the settings.
+            epochs: the same.
             sinks: receive events, see `q_store.events`.
-            checkpoint: file for checkpoints; None for none. resume: go on from it, if it exists.
+            checkpoint: file for checkpoints; None for none.
+            resume: go on from the checkpoint, if it exists.
             validated: hears the outputs [R, C] of the validation rows after every epoch.
 
         Raises:
@@ -227,9 +229,8 @@ class Model:
             validated=validated,
         )
         result = trainer.fit((encoded.z, train), held_out, resume=resume)
-        objective = trainer.objective
-        if result.circuit is not None:  # shallower, pruned or merged: what the parameters were trained for
-            objective = replace(objective, circuit=result.circuit)
+        # shallower, pruned or merged: what the parameters were trained for
+        objective = replace(trainer.objective, circuit=result.circuit or trainer.objective.circuit)
         self.adopt(Trained(encoded.feature_map, objective, result.parameters, classes))
         self.result = result
         return self

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from q_store.circuits import Circuit, Marginal, Observables, encoders, z
 from q_store.circuits.templates import hardware_efficient, reuploading, so4_layers
-from q_store.errors import ConfigError, suggestion
+from q_store.errors import ConfigError, DataError, suggestion
 from q_store.models.components import checked_rows, spanned
 from q_store.models.features import Amplitudes, CentredPCA, Standardised
 from q_store.models.model import Model
@@ -110,6 +110,8 @@ def _fitting(features: Images, rows: NDArray[Any]) -> Images:
     rows = checked_rows(rows, "training features", features.power)
     most = min(features.n_components, rows.shape[1])
     found = spanned(rows, features.power, most, centred=not isinstance(features, Amplitudes))
+    if found == 1 and (rows == rows[0]).all():
+        raise DataError(f"expected training rows that differ, got {len(rows):,} equal ones; check the features")
     return replace(features, n_components=found or most)  # rows without any direction are refused when they are fitted
 
 

@@ -124,7 +124,7 @@ def export(database: Database, table: str, path: Path, tell: Callable[[int, int]
         raise InputError(f"expected a file that ends in .csv or .parquet, got {path.name!r}")
     chosen = TABLES[table]
     count = 0
-    total = 0 if tell is None else int(database.rows(f"SELECT COUNT(*) FROM ({chosen.statement})")[0][0])  # noqa: S608
+    total = 0 if tell is None else int(database.rows(sql.counting(chosen.statement))[0][0])
 
     def pieces() -> Iterator[Rows]:
         nonlocal count

@@ -225,3 +225,8 @@ EXPORT_TICKETS = f"""SELECT fingerprint, runs.id, job, provider, backend, lower(
     FROM tickets {_OF_RUN} run JOIN origins ON origins.id = origin ORDER BY tickets.id"""
 EXPORT_CHARGES = f"""SELECT fingerprint, runs.id, provider, backend, time, charges.money / 1e9, currency, charges.shots,
     charges.circuits FROM charges JOIN tickets ON tickets.id = ticket {_OF_RUN} run ORDER BY charges.id"""
+
+
+def counting(statement: str) -> str:
+    """How many rows a statement of this module has."""
+    return f"SELECT COUNT(*) FROM ({statement})"
