@@ -229,8 +229,7 @@ class Model:
             validated=validated,
         )
         result = trainer.fit((encoded.z, train), held_out, resume=resume)
-        # shallower, pruned or merged: what the parameters were trained for
-        objective = replace(trainer.objective, circuit=result.circuit or trainer.objective.circuit)
+        objective = replace(trainer.objective, circuit=result.circuit or trainer.objective.circuit)  # perhaps pruned
         self.adopt(Trained(encoded.feature_map, objective, result.parameters, classes))
         self.result = result
         return self
