@@ -98,11 +98,9 @@ def test_a_recipe_buys_what_it_says(train, net, words, training):
     assert json.loads(Path("run/result.json").read_text())["recipe"] == found
 
 
-def test_a_run_that_was_broken_off_buys_nothing_twice(train, net, q_store, monkeypatch):
-    words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 60)
-    whole = train(*words, "--out", "whole", "--json", "--store", "other.db").json
-    first = charged(net)
-    original, left = Tally.run_all, [3]
+def broken_off(train, words, jobs, monkeypatch):
+    """A run that ends as by Ctrl-C after so many calls of the pool."""
+    original, left = Tally.run_all, [jobs]
 
     def run_all(self, jobs):
         left[0] -= 1
@@ -110,9 +108,16 @@ def test_a_run_that_was_broken_off_buys_nothing_twice(train, net, q_store, monke
             raise KeyboardInterrupt
         return original(self, jobs)
 
-    monkeypatch.setattr(Tally, "run_all", run_all)
-    assert train(*words, "--out", "run").code == 130
-    monkeypatch.setattr(Tally, "run_all", original)
+    with monkeypatch.context() as patch:
+        patch.setattr(Tally, "run_all", run_all)
+        assert train(*words, "--out", "run").code == 130
+
+
+def test_a_run_that_was_broken_off_buys_nothing_twice(train, net, q_store, monkeypatch):
+    words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 60)
+    whole = train(*words, "--out", "whole", "--json", "--store", "other.db").json
+    first = charged(net)
+    broken_off(train, words, 3, monkeypatch)
     assert first < charged(net) < 2 * first
     answer = q_store("train", "--resume", "run", "--no-control", "--json")
     assert answer.code == 0, answer.err
@@ -337,17 +342,7 @@ def test_a_recipe_of_a_program_is_kept_and_counted(tmp_path):
 
 def test_jobs_that_a_killed_process_did_not_write_down_are_told_by_the_next(train, net, q_store, monkeypatch):
     words = ("--backend", "ionq", "--noise", "aria-1", "--shots", 30, "--recipe", "spsa", "--circuits", 60)
-    original, left = Tally.run_all, [2]
-
-    def run_all(self, jobs):
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return original(self, jobs)
-
-    monkeypatch.setattr(Tally, "run_all", run_all)
-    assert train(*words, "--out", "run").code == 130
-    monkeypatch.setattr(Tally, "run_all", original)
+    broken_off(train, words, 2, monkeypatch)
     path = Path("run/events.jsonl")
     lines = path.read_text().splitlines(keepends=True)
     jobs = [k for k, line in enumerate(lines) if '"JobEnded"' in line]
