@@ -1,4 +1,5 @@
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -41,3 +42,14 @@ def test_a_member_without_header_is_named():
     np.savez(out, vector=ARRAYS["vector"])
     with pytest.raises(ValueError, match=r"lacks .header."):
         unpack(out.getvalue())
+
+
+def test_an_interrupt_amid_a_member_comes_through(monkeypatch):
+    """zipfile would raise a ValueError in its place: the member is still open."""
+
+    def interrupted(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zipfile._ZipWriteFile, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack({"x": np.ones(3)}, {})

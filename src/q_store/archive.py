@@ -55,6 +55,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> b
 
     Raises:
         TypeError: for an array of Python objects, which only a pickle could hold.
+        KeyboardInterrupt: as it came.
     """
     # not by allow_pickle: before NumPy 2.1 `savez` takes that for one more array
     if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
@@ -64,7 +65,15 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> b
     text = json.dumps({**plain, "sha256": _sha256(arrays, plain)}).encode()
     members: dict[str, Any] = {HEADER: np.frombuffer(text, dtype=np.uint8), **arrays}
     out = io.BytesIO()
-    np.savez(out, **members)
+    file = zipfile.ZipFile(out, "w")
+    try:  # as numpy.savez does it
+        for name, array in members.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+        file.close()
+    except BaseException:
+        file.fp = None  # an interrupt may leave a member open, and zipfile would complain of that in its place
+        raise
     return out.getvalue()
 
 

@@ -144,6 +144,6 @@ def test_errors_become_its_own_types(core, emulator):
 
 
 def test_calls_that_are_turned_away_are_repeated(core, emulated):
-    busy = emulated(faults="429-retry-after:0.2:0", seed=5)
+    busy = emulated(faults="429-retry-after:0.05:0", seed=5)  # it gives up after a few in turn
     found = core.run(busy.url, backend="simulator", circuits=ONE, shots=1000)
     assert standard_errors(dense(found["counts"][0], 4), PROGRAM.probabilities) < 6
