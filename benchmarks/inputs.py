@@ -1,6 +1,6 @@
 """What the benchmarks of trainings are told: which images, which seeds, and where the figures go.
 
---data    `bundled` (the default), `full`, or a file as `q-store train --data` takes it: .npz, .csv
+--data    `bundled` (the default of most), `full`, or a file as `q-store train --data` takes it: .npz, .csv
 --seeds   0 1 2 by default
 --out     beside the committed figures by default; of other data a file in this folder, named after them
 """
@@ -21,10 +21,12 @@ BUNDLED = "bundled"
 QUBITS = 6
 
 
-def parser(document: str, results: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> argparse.ArgumentParser:
-    """The three options; `results` holds the committed figures."""
+def parser(
+    document: str, results: Path, seeds: tuple[int, ...] = (0, 1, 2), data: str = BUNDLED
+) -> argparse.ArgumentParser:
+    """The three options; `results` holds the committed figures, which are of `data`."""
     found = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--data", default=BUNDLED, help="bundled, full, or a .npz or .csv file")
+    found.add_argument("--data", default=data, help=f"bundled, full, or a .npz or .csv file; {data} by default")
     found.add_argument("--seeds", type=_seed, nargs="+", default=list(seeds))
     found.add_argument("--out", type=Path, help=f"default: {results.name} among the committed figures")
     found.set_defaults(results=results)
@@ -42,7 +44,9 @@ def given(options: argparse.ArgumentParser, words: list[str] | None = None) -> a
         options.error(str(error))
     if found.out is None:
         stem = found.results.stem
-        found.out = found.results if found.data == BUNDLED else Path(f"{stem}-{Path(found.data).stem}.json")
+        found.out = (
+            found.results if found.data == options.get_default("data") else Path(f"{stem}-{Path(found.data).stem}.json")
+        )
     if not found.out.parent.is_dir():
         options.error(f"expected --out in a folder, got none at {found.out.parent}; make it first")
     return found

@@ -22,7 +22,6 @@ without buying circuits may read those of 20,000. Other data: `bundled`, or a fi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -34,6 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import inputs
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the sites of the tests
@@ -43,11 +43,9 @@ from q_store.backends.local import LocalBackend
 from q_store.circuits import Marginal, Observables
 from q_store.emulator.clock import run_virtual
 from q_store.emulator.physics import Physics
-from q_store.errors import DataError
 from q_store.jobs import Job, Outcome
-from q_store.models import zoo
+from q_store.models import fashion_mnist, zoo
 from q_store.models.control import fit_control
-from q_store.models.readers import load
 from q_store.pool.pool import Pool
 from q_store.training import CrossEntropy, Objective, TrainingSettings
 from q_store.training.recipes import (
@@ -117,21 +115,16 @@ class Watch:
         return out
 
 
-def data(name: str | None = None) -> Any:
-    """What is asked for, else the full set where it is installed, else the bundled one."""
-    if name is not None:
-        return load(name, seed=0)
-    try:
-        return load("full", seed=0)
-    except DataError:
-        return load("bundled", seed=0)
+def measured_data() -> str:
+    """The full set where it is installed, else the bundled one."""
+    return "bundled" if fashion_mnist.find() is None else "full"
 
 
 class Study:
     """Data and model, once for all runs."""
 
-    def __init__(self, name: str | None = None) -> None:
-        self.data = data(name)
+    def __init__(self, name: str) -> None:
+        self.data = inputs.images(name)
         self.definition = zoo.definition("ring").fitting(self.data.train.x)
         self.map = self.definition.features.fit(self.data.train.x)
         observables = self.definition.observables
@@ -239,18 +232,10 @@ def parts(study: Study) -> dict[str, Callable[[int], dict[str, Any]]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = inputs.parser(__doc__ or "", RESULTS, data=measured_data())
     parser.add_argument("--part", nargs="+")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--data", help="full, bundled or a file; default: full where it is installed")
-    parser.add_argument("--out", type=Path, help="default: the committed figures; of other data a file named so")
-    given = parser.parse_args()
-    try:
-        study = Study(given.data)
-    except DataError as error:
-        parser.error(str(error))
-    committed = given.data in {None, "full"}
-    out = given.out or (RESULTS if committed else Path(f"recipes-{Path(given.data).stem}.json"))
+    given = inputs.given(parser)
+    study = Study(given.data)
     known = parts(study)
     if unknown := set(given.part or []) - {*known, "control"}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}, control")
@@ -261,7 +246,7 @@ def main() -> int:
         )  # fmt: skip
         for row in rows:
             print(name, json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
-        keep(out, name, rows, study.data.source)
+        keep(given.out, name, rows, study.data.source)
     return 0
 
 

@@ -43,6 +43,13 @@ def test_other_data_leave_the_committed_figures_alone(inputs, images):
     assert (found.out, found.seeds) == (Path("x.json"), [5, 6])
 
 
+def test_committed_figures_may_be_of_other_data(inputs, images):
+    options = inputs.parser("About.", RESULTS, data=images)
+    found = inputs.given(options, [])
+    assert (found.data, found.out) == (images, RESULTS)
+    assert inputs.given(options, ["--data", "bundled"]).out == Path("it-bundled.json")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
